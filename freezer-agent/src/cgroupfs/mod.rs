@@ -1,0 +1,1 @@
+//! The freezer files of both hierarchies and the trees they form.

@@ -1,0 +1,1 @@
+//! Parse and dispatch; one file per command, whose module docs are its manual.

@@ -1,0 +1,1 @@
+//! Request, wait, confirm, roll back.

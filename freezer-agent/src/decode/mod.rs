@@ -1,0 +1,1 @@
+//! Bytes -> events, checked, never a cast.

@@ -1,0 +1,198 @@
+//! Everything the rules may know. Gathered first, judged later, and replayable from a file.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Hierarchy, Name, TaskSnapshot};
+
+/// One look at a cgroup that is being frozen, with all that its tasks point at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// `uname -r`
+    pub kernel: String,
+    /// Which freezer.
+    pub hierarchy: Hierarchy,
+    /// The cgroup's directory.
+    pub cgroup: Name,
+    /// Ids of the cgroup and all its descendants in `hierarchy`.
+    pub subtree: Vec<u64>,
+    /// ns from the request to this look; `None` where somebody else asked.
+    pub asked_ns_ago: Option<u64>,
+    /// Tasks of the subtree.
+    pub tasks: Vec<TaskFacts>,
+    /// Tasks elsewhere that something points at: lock owners, servers, who runs on a CPU.
+    pub others: Vec<TaskFacts>,
+    /// FUSE connections that a blocked task may concern.
+    pub fuse: Vec<FuseConnection>,
+    /// Open userfaultfds with faults pending.
+    pub userfaultfds: Vec<Userfaultfd>,
+    /// CPU quotas on the way from the blocked tasks' cgroups to the root.
+    pub quotas: Vec<CpuQuota>,
+    /// Cgroups mentioned by id: subtree, other hierarchy, holders'.
+    pub cgroups: Vec<CgroupFacts>,
+    /// What could not be gathered, a sentence each ("reading the path argument of 4711 took too long").
+    pub gaps: Vec<String>,
+}
+
+/// A task, and for those that are not frozen what a closer look found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskFacts {
+    /// The look at the task itself.
+    #[serde(flatten)]
+    pub task: TaskSnapshot,
+    /// Closer look; `None` for frozen tasks and bystanders.
+    pub details: Option<TaskDetails>,
+}
+
+/// What /proc, events and samples say of one task that is not frozen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskDetails {
+    /// `/proc/PID/wchan`; `None` where it says 0.
+    pub wchan: Option<String>,
+    /// The system call it is in.
+    pub syscall: Option<SyscallFacts>,
+    /// Timer samples that found it on a CPU.
+    pub samples: Vec<StackSample>,
+    /// ns it ran since the request, by its own run-time counter; `None` where not measured.
+    pub ran_ns: Option<u64>,
+    /// State before the request: a sleeper that shows `D` without having run since was frozen in place.
+    pub before: Option<BeforeRequest>,
+}
+
+/// How a task looked just before the request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BeforeRequest {
+    /// State letter then.
+    pub state: crate::model::TaskState,
+    /// Context switches so far, then.
+    pub switches: Option<u64>,
+}
+
+/// The same kernel stack found by several timer samples.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StackSample {
+    /// How many samples.
+    pub count: u32,
+    /// In user code.
+    pub user: bool,
+    /// Kernel functions, innermost first.
+    pub stack: Vec<String>,
+}
+
+/// A system call in progress, from `/proc/PID/syscall`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyscallFacts {
+    /// `newfstatat`; the number as text where the name is not known.
+    pub name: String,
+    /// The files its arguments name, those that could be read.
+    pub files: Vec<FileFacts>,
+}
+
+/// A file that a system call concerns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileFacts {
+    /// The path, absolute in the task's own root where it could be resolved without touching the file.
+    pub path: Name,
+    /// How it is known.
+    pub known_by: KnownBy,
+    /// Mount it lies in, found without touching the file.
+    pub mount: Option<MountFacts>,
+}
+
+/// How a file is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KnownBy {
+    /// An open descriptor: the kernel's word (`fdinfo`'s mount id).
+    Descriptor,
+    /// A path in the task's own memory: the task's word.
+    PathArgument,
+}
+
+/// A mount, from the task's own `mountinfo`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MountFacts {
+    /// Mount id in the task's mount namespace.
+    pub id: u64,
+    /// Device number: the superblock's. FUSE: minor is the connection's number.
+    pub major: u32,
+    /// Minor number.
+    pub minor: u32,
+    /// Mount point.
+    pub path: Name,
+    /// Filesystem type.
+    pub fstype: Name,
+    /// Source.
+    pub source: Name,
+    /// Frozen by FIFREEZE; `None` where the kernel did not say.
+    pub fs_frozen: Option<bool>,
+}
+
+/// A FUSE connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FuseConnection {
+    /// Device minor, the name under `/sys/fs/fuse/connections`.
+    pub number: u32,
+    /// Where it is mounted (as the agent or the blocked task sees it).
+    pub mounts: Vec<MountFacts>,
+    /// Requests waiting; `None` where the control filesystem is not mounted or readable.
+    pub waiting: Option<u64>,
+    /// Process ids that hold this connection's `/dev/fuse` descriptor.
+    pub servers: Vec<i32>,
+    /// The kernel itself tied the servers to this connection (else: they hold some `/dev/fuse`).
+    pub servers_certain: bool,
+}
+
+/// An open userfaultfd.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Userfaultfd {
+    /// Process that holds it.
+    pub pid: i32,
+    /// Descriptor there.
+    pub fd: i32,
+    /// Faults nobody has read yet, and all faults not resolved (`fdinfo`).
+    pub pending: u64,
+    /// All faults not resolved.
+    pub total: u64,
+}
+
+/// A CPU quota.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CpuQuota {
+    /// Directory of the cgroup that has it.
+    pub cgroup: Name,
+    /// µs of CPU per period.
+    pub quota_us: u64,
+    /// Period, µs.
+    pub period_us: u64,
+    /// Times throttled between two looks.
+    pub throttled_times: Option<u64>,
+    /// Process ids of blocked tasks it covers.
+    pub covers: Vec<i32>,
+}
+
+/// A cgroup mentioned by id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CgroupFacts {
+    /// Which hierarchy.
+    pub hierarchy: Hierarchy,
+    /// Its id (inode number of its directory).
+    pub id: u64,
+    /// Its directory.
+    pub path: Name,
+    /// Whether a freeze is asked of it, by itself or an ancestor; `None` where unreadable.
+    pub freeze_asked: Option<bool>,
+}
+
+impl Facts {
+    /// The facts of a task by thread id, inside or outside the subtree.
+    #[must_use]
+    pub fn task(&self, tid: i32) -> Option<&TaskFacts> {
+        self.tasks.iter().chain(&self.others).find(|facts| facts.task.tid == tid)
+    }
+
+    /// Directory of a cgroup by id.
+    #[must_use]
+    pub fn cgroup_path(&self, hierarchy: Hierarchy, id: u64) -> Option<&Name> {
+        self.cgroups.iter().find(|c| c.hierarchy == hierarchy && c.id == id).map(|c| &c.path)
+    }
+}

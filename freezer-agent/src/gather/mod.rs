@@ -1,0 +1,1 @@
+//! Facts from /proc, /sys and the snapshots: collects, never decides. Every look has a deadline.

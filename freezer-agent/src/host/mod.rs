@@ -1,0 +1,1 @@
+//! What this kernel and host have, and what is lost without the rest.

@@ -1,0 +1,1 @@
+//! Bytes from the kernel: load, attach, ring buffer, task iterator, /proc.

@@ -1,0 +1,1 @@
+//! Reproducers of real stuck freezes.
