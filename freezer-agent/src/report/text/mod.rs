@@ -72,12 +72,11 @@ fn sentence(document: &Document) -> String {
         Outcome::Frozen if document.elapsed_ns == 0 => count(tasks.total, "task"),
         Outcome::Frozen => format!("{} in {elapsed}", count(tasks.total, "task")),
         Outcome::Thawed => "nobody asks for a freeze".to_owned(),
-        Outcome::Freezing => of,
+        Outcome::Freezing | Outcome::Impossible => of,
         Outcome::TimedOut => match document.state {
             Some(FreezerState::Frozen) => format!("not within {elapsed}; frozen since"),
             _ => format!("{of} after {elapsed}"),
         },
-        Outcome::Impossible => of,
         Outcome::Refused => "for safety, nothing was changed".to_owned(),
         Outcome::Error => "could not be done".to_owned(),
     }
