@@ -1,7 +1,11 @@
 //! The one object that `freeze --json` and `explain --json` print, and that the text screen is made from.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
+use super::units;
+use crate::control::TaskCount;
 use crate::explain::Blocker;
 use crate::model::{FreezerState, Hierarchy, Latency, Name, TaskState, TaskTimeline};
 
@@ -16,8 +20,10 @@ pub enum Outcome {
     Frozen,
     /// `explain`: asked for and not there yet.
     Freezing,
-    /// `explain`: nobody asks for a freeze.
+    /// No request stands.
     Thawed,
+    /// `thaw`: an ancestor keeps it frozen.
+    HeldByAncestor,
     /// Not frozen within the limit.
     TimedOut,
     /// Can never be frozen as it is.
@@ -28,13 +34,40 @@ pub enum Outcome {
     Error,
 }
 
-/// Tasks of the subtree.
+/// Tasks of the subtree, and how many are frozen, as far as the observer can tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TaskCount {
+pub struct Tasks {
     /// All of them.
     pub total: usize,
-    /// Those known to be frozen; `None` where this observer cannot tell.
+    /// How many are frozen; `None` where frozen cannot be told from blocked.
     pub frozen: Option<usize>,
+    /// Surely frozen.
+    pub frozen_at_least: usize,
+    /// All but those that surely are not.
+    pub frozen_at_most: usize,
+}
+
+impl From<TaskCount> for Tasks {
+    fn from(count: TaskCount) -> Self {
+        Self {
+            total: count.total,
+            frozen: count.frozen(),
+            frozen_at_least: count.at_least,
+            frozen_at_most: count.at_most,
+        }
+    }
+}
+
+impl fmt::Display for Tasks {
+    /// `13 of 14 tasks`, or bounds.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let total = units::count(self.total, "task");
+        match self.frozen {
+            Some(frozen) => write!(f, "{frozen} of {total}"),
+            None if self.frozen_at_least == 0 => write!(f, "at most {} of {total}", self.frozen_at_most),
+            None => write!(f, "{} to {} of {total}", self.frozen_at_least, self.frozen_at_most),
+        }
+    }
 }
 
 /// What watched, and what it lost.
@@ -91,13 +124,16 @@ pub struct Document {
     pub state: Option<FreezerState>,
     /// A request of this command was taken back.
     pub restored: bool,
+    /// It was frozen by its own request before; nothing was written.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub already_frozen: bool,
     /// The ancestor that asks for the freeze, where it is not the cgroup itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frozen_by_ancestor: Option<Name>,
     /// Request to the end, ns.
     pub elapsed_ns: u64,
     /// Tasks of the subtree, at the end of the session, before anything was restored.
-    pub tasks: TaskCount,
+    pub tasks: Tasks,
     /// What watched; `None` where nothing had to.
     pub observer: Option<ObserverReport>,
     /// Tasks that block.
@@ -108,6 +144,31 @@ pub struct Document {
     pub latency: Option<Latency>,
     /// Every task's way, slowest first (with `--explain`).
     pub tasks_detail: Vec<TaskDetail>,
+}
+
+impl Document {
+    /// With an outcome, and nothing else known yet.
+    #[must_use]
+    pub fn new(cgroup: Name, hierarchy: Option<Hierarchy>, outcome: Outcome) -> Self {
+        Self {
+            schema: SCHEMA.to_owned(),
+            cgroup,
+            hierarchy,
+            outcome,
+            error: None,
+            state: None,
+            restored: false,
+            already_frozen: false,
+            frozen_by_ancestor: None,
+            elapsed_ns: 0,
+            tasks: Tasks::default(),
+            observer: None,
+            blockers: Vec::new(),
+            unknown: Vec::new(),
+            latency: None,
+            tasks_detail: Vec::new(),
+        }
+    }
 }
 
 /// A task's way through the freeze, with times relative to the request.

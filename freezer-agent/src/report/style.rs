@@ -5,37 +5,37 @@ use std::io::IsTerminal as _;
 
 use anstyle::{AnsiColor, Style};
 
+use crate::model::FreezerState;
+
 /// Narrower than this no screen is laid out: a wrapped line reads better than a column of syllables.
 const NARROWEST: usize = 40;
 /// Longer lines than this are hard to read, however wide the terminal.
 const WIDEST: usize = 120;
 /// Where standard output is no terminal.
 const NO_TERMINAL: usize = 100;
+/// Columns of a label with its gap.
+const LABEL: usize = 10;
 
 /// How to lay a screen out.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Screen {
     /// Escape sequences for colour.
     pub color: bool,
-    /// Columns.
-    pub width: usize,
+    /// Columns; `None` where standard output is no terminal and lines may be as long as they like.
+    pub width: Option<usize>,
 }
 
 impl Screen {
-    /// Plain text of a given width.
-    #[must_use]
-    pub fn plain(width: usize) -> Self {
-        Self { color: false, width }
-    }
-
-    /// What standard output is now: colour only on a terminal without `NO_COLOR` (no-color.org).
-    #[must_use]
+    /// What standard output is now: colour only on a terminal that is not dumb, without `NO_COLOR` (no-color.org).
     pub fn of_stdout() -> Self {
-        let terminal = std::io::stdout().is_terminal();
-        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let width = if terminal { terminal_width().unwrap_or(NO_TERMINAL) } else { NO_TERMINAL };
-        Self { color: terminal && !no_color && !dumb, width: width.clamp(NARROWEST, WIDEST) }
+        let stdout = std::io::stdout();
+        if !stdout.is_terminal() {
+            return Self::default();
+        }
+        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        let width = terminal_size::terminal_size_of(stdout).map(|(width, _)| usize::from(width.0));
+        Self { color: !refused && !dumb, width }
     }
 
     fn paint(self, style: Style, text: impl Display) -> String {
@@ -67,14 +67,26 @@ impl Screen {
         self.paint(Style::new().dimmed(), text)
     }
 
+    /// The state in its colour, padded to the longest.
+    pub fn state(self, state: FreezerState) -> String {
+        let text = format!("{:<8}", state.to_string());
+        match state {
+            FreezerState::Thawed => self.paint(AnsiColor::Green.on_default(), text),
+            FreezerState::Freezing => self.paint(AnsiColor::Yellow.on_default().bold(), text),
+            FreezerState::Frozen => self.paint(AnsiColor::Cyan.on_default().bold(), text),
+        }
+    }
+
     /// `label` and `text` wrapped to the width, further lines under the first one's text.
     #[must_use]
     pub fn field(self, indent: usize, label: &str, text: &str) -> String {
         let column = indent + LABEL;
-        let options = textwrap::Options::new(self.width.saturating_sub(column).max(20))
+        let width = self.width.unwrap_or(NO_TERMINAL).clamp(NARROWEST, WIDEST);
+        let options = textwrap::Options::new(width - column)
             .word_separator(textwrap::WordSeparator::AsciiSpace)
             .word_splitter(textwrap::WordSplitter::NoHyphenation)
-            .break_words(true);
+            // A path that is cut cannot be copied.
+            .break_words(false);
         let mut out = String::new();
         for (n, line) in textwrap::wrap(text, options).iter().enumerate() {
             let label = if n == 0 { label } else { "" };
@@ -82,14 +94,38 @@ impl Screen {
         }
         out
     }
+
+    /// `text` in what `taken` columns leave of the line, the middle left out: both ends of a path tell something.
+    #[must_use]
+    pub fn fit(self, text: &str, taken: usize) -> String {
+        let length = text.chars().count();
+        let Some(room) = self.width.map(|width| width.saturating_sub(taken).max(16)) else {
+            return text.to_owned();
+        };
+        if length <= room {
+            return text.to_owned();
+        }
+        let (head, tail) = (room / 3, room - room / 3 - 1);
+        text.chars().take(head).chain(['…']).chain(text.chars().skip(length - tail)).collect()
+    }
 }
 
-/// Columns of a label with its gap.
-const LABEL: usize = 10;
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn terminal_width() -> Option<usize> {
-    let mut size = nix::libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
-    // SAFETY: TIOCGWINSZ writes one `winsize`, which outlives the call.
-    let done = unsafe { nix::libc::ioctl(nix::libc::STDOUT_FILENO, nix::libc::TIOCGWINSZ, &raw mut size) };
-    (done == 0 && size.ws_col > 0).then_some(usize::from(size.ws_col))
+    #[test]
+    fn a_long_path_keeps_both_ends() {
+        let screen = Screen { color: false, width: Some(30) };
+        let fitted = screen.fit("/sys/fs/cgroup/freezer/docker/0123456789abcdef", 10);
+        assert_eq!(fitted.chars().count(), 20);
+        assert!(fitted.starts_with("/sys") && fitted.ends_with("cdef"), "{fitted}");
+    }
+
+    #[test]
+    fn a_pipe_gets_the_whole_path_and_no_colour() {
+        let screen = Screen::default();
+        assert_eq!(screen.fit("/a/very/long/path/indeed", 200), "/a/very/long/path/indeed");
+        assert_eq!(screen.state(FreezerState::Frozen), "FROZEN  ");
+    }
 }

@@ -57,6 +57,7 @@ fn word(document: &Document, screen: Screen) -> String {
         Outcome::TimedOut => screen.bad("NOT FROZEN"),
         Outcome::Impossible => screen.bad("CANNOT BE FROZEN"),
         Outcome::Refused => screen.bad("REFUSED"),
+        Outcome::HeldByAncestor => screen.bad("FROZEN"),
         Outcome::Error => screen.bad("ERROR"),
     }
 }
@@ -64,13 +65,14 @@ fn word(document: &Document, screen: Screen) -> String {
 fn sentence(document: &Document) -> String {
     let elapsed = duration(document.elapsed_ns);
     let tasks = &document.tasks;
-    let of = match tasks.frozen {
-        Some(frozen) => format!("{frozen} of {} frozen", count(tasks.total, "task")),
-        None => format!("{}, how many of them are frozen cannot be told here", count(tasks.total, "task")),
-    };
+    let of = format!("{tasks} frozen");
     match document.outcome {
+        Outcome::Frozen if document.already_frozen => {
+            format!("{}, frozen already", count(tasks.total, "task"))
+        }
         Outcome::Frozen if document.elapsed_ns == 0 => count(tasks.total, "task"),
         Outcome::Frozen => format!("{} in {elapsed}", count(tasks.total, "task")),
+        Outcome::HeldByAncestor => "an ancestor keeps it frozen".to_owned(),
         Outcome::Thawed => "nobody asks for a freeze".to_owned(),
         Outcome::Freezing | Outcome::Impossible => of,
         Outcome::TimedOut => match document.state {

@@ -1,29 +1,28 @@
 //! Every kind of screen, as a person sees it.
 
 use super::render;
+use crate::control::TaskCount;
 use crate::explain::{Blocker, Cause, Certainty, Evidence, WaitsFor};
 use crate::model::{Arrival, FreezerState, Hierarchy, Latency, Name, TaskState};
 use crate::report::{
-    Document, ObserverMode, ObserverReport, Outcome, SCHEMA, Screen, TaskCount, TaskDetail, UnknownTask,
+    Document, ObserverMode, ObserverReport, Outcome, Screen, TaskDetail, Tasks, UnknownTask,
 };
+
+fn wide() -> Screen {
+    Screen { color: false, width: Some(100) }
+}
+
+fn tasks(total: usize, at_least: usize, at_most: usize) -> Tasks {
+    TaskCount { total, at_least, at_most }.into()
+}
 
 fn document(outcome: Outcome, state: FreezerState) -> Document {
     Document {
-        schema: SCHEMA.to_owned(),
-        cgroup: Name::from("/sys/fs/cgroup/freezer/0"),
-        hierarchy: Some(Hierarchy::V1),
-        outcome,
-        error: None,
         state: Some(state),
-        restored: false,
-        frozen_by_ancestor: None,
         elapsed_ns: 2_000_123_456,
-        tasks: TaskCount { total: 14, frozen: Some(13) },
+        tasks: tasks(14, 13, 13),
         observer: Some(ObserverReport { mode: ObserverMode::Bpf, lost_events: 0, missing: vec![] }),
-        blockers: vec![],
-        unknown: vec![],
-        latency: None,
-        tasks_detail: vec![],
+        ..Document::new(Name::from("/sys/fs/cgroup/freezer/0"), Some(Hierarchy::V1), outcome)
     }
 }
 
@@ -91,21 +90,21 @@ fn a_timed_out_freeze_names_the_blocker_and_the_way_out() {
     let mut document = with_latency(document(Outcome::TimedOut, FreezerState::Thawed));
     document.restored = true;
     document.blockers = vec![blocker(4711)];
-    insta::assert_snapshot!(render(&document, Screen::plain(100)));
+    insta::assert_snapshot!(render(&document, wide()));
 }
 
 #[test]
 fn a_narrow_terminal_wraps_under_the_text() {
     let mut document = document(Outcome::TimedOut, FreezerState::Freezing);
     document.blockers = vec![blocker(4711)];
-    insta::assert_snapshot!(render(&document, Screen::plain(60)));
+    insta::assert_snapshot!(render(&document, Screen { color: false, width: Some(60) }));
 }
 
 #[test]
 fn many_blockers_of_one_cause_are_counted() {
     let mut document = document(Outcome::TimedOut, FreezerState::Freezing);
     document.blockers = (1..=40).map(blocker).collect();
-    let text = render(&document, Screen::plain(100));
+    let text = render(&document, wide());
     assert!(text.contains("and 37 more tasks with fuse-request"), "{text}");
     assert!(text.lines().count() < 50, "more than a screen:\n{text}");
 }
@@ -114,13 +113,13 @@ fn many_blockers_of_one_cause_are_counted() {
 fn a_freeze_that_succeeds_shows_its_latency_too() {
     let mut document = with_latency(document(Outcome::Frozen, FreezerState::Frozen));
     document.elapsed_ns = 1_310_000;
-    insta::assert_snapshot!(render(&document, Screen::plain(100)));
+    insta::assert_snapshot!(render(&document, wide()));
 }
 
 #[test]
 fn loss_and_degradation_are_on_the_screen() {
     let mut document = document(Outcome::TimedOut, FreezerState::Thawed);
-    document.tasks.frozen = None;
+    document.tasks = tasks(14, 3, 13);
     document.observer = Some(ObserverReport {
         mode: ObserverMode::Proc,
         lost_events: 12,
@@ -133,7 +132,7 @@ fn loss_and_degradation_are_on_the_screen() {
         state: TaskState::Uninterruptible,
         wchan: Some("hrtimer_nanosleep".into()),
     }];
-    insta::assert_snapshot!(render(&document, Screen::plain(100)));
+    insta::assert_snapshot!(render(&document, wide()));
 }
 
 #[test]
@@ -141,12 +140,12 @@ fn errors_say_what_to_do() {
     let mut document = document(Outcome::Error, FreezerState::Thawed);
     document.error = Some("cannot write freezer.state: permission denied; run as root".into());
     document.observer = None;
-    insta::assert_snapshot!(render(&document, Screen::plain(100)));
+    insta::assert_snapshot!(render(&document, wide()));
 }
 
 #[test]
 fn colour_is_escape_sequences_only_where_asked() {
     let document = document(Outcome::Frozen, FreezerState::Frozen);
-    assert!(!render(&document, Screen::plain(100)).contains('\x1b'));
-    assert!(render(&document, Screen { color: true, width: 100 }).contains('\x1b'));
+    assert!(!render(&document, wide()).contains('\x1b'));
+    assert!(render(&document, Screen { color: true, width: Some(100) }).contains('\x1b'));
 }
