@@ -51,7 +51,7 @@ impl Steps {
                 self.failed += 1;
                 line.finish("FAILED", begun, "");
                 let log = fs::read(&path).unwrap_or_default();
-                println!("{}", String::from_utf8_lossy(&log).trim_end());
+                println!("{}", without_progress(&String::from_utf8_lossy(&log)));
                 println!("--- {name}: {error:#}\n--- (all of the above is in {})", path.display());
                 None
             }
@@ -97,11 +97,16 @@ impl Log {
         self.commands.set(self.commands.get() + 1);
         let status = command
             .stdin(Stdio::null())
-            .stdout(self.file.try_clone()?)
-            .stderr(self.file.try_clone()?)
+            .stdout(self.handle()?)
+            .stderr(self.handle()?)
             .status()
             .with_context(|| format!("could not start `{shown}`"))?;
         if status.success() { Ok(()) } else { anyhow::bail!("`{shown}` ended with {status}") }
+    }
+
+    /// The log as the output of a command that we start ourselves.
+    pub fn handle(&self) -> anyhow::Result<File> {
+        self.file.try_clone().with_context(|| format!("could not share {}", self.path.display()))
     }
 
     /// Adds a line of our own.
@@ -127,6 +132,18 @@ fn show(command: &Command) -> String {
         text.push_str(&argument.to_string_lossy());
     }
     text
+}
+
+/// A log without cargo's lines about crates that went well: right-aligned words, as in `   Compiling libc v0.2`.
+fn without_progress(log: &str) -> String {
+    const PROGRESS: &[&str] =
+        &["Compiling", "Checking", "Documenting", "Downloading", "Downloaded", "Fresh", "Locking"];
+    let is_progress = |line: &&str| {
+        let word = line.split_whitespace().next().unwrap_or("");
+        line.starts_with(' ') && PROGRESS.contains(&word)
+    };
+    let kept: Vec<&str> = log.lines().filter(|line| !is_progress(line)).collect();
+    kept.join("\n")
 }
 
 /// A step's name as the name of a file.

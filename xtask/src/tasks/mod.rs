@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use lexopt::{Arg, Parser};
 
+mod demo;
 mod deny;
 mod ebpf;
 mod lint;
@@ -23,6 +24,12 @@ pub struct Task {
 
 /// Every task, in the order a newcomer meets them.
 pub const TASKS: &[Task] = &[
+    Task {
+        name: "demo",
+        options: "[--hierarchy v1|v2]",
+        summary: "a real stuck freeze, and the command that explains it; leaves nothing behind",
+        run: demo::run,
+    },
     Task {
         name: "setup",
         options: "",
