@@ -1,0 +1,38 @@
+//! Looks at /proc, only at files that cannot hang on a stuck task.
+
+use std::fs;
+
+/// State letter of a task (by thread or process id); `None` once it is gone.
+#[must_use]
+pub fn state(tid: i32) -> Option<char> {
+    stat_field(tid, 3)?.chars().next()
+}
+
+/// Start time, clock ticks since boot; `None` once it is gone.
+#[must_use]
+pub fn start_time(pid: i32) -> Option<u64> {
+    stat_field(pid, 22)?.parse().ok()
+}
+
+/// Kernel functions on the task's stack, innermost first; empty where it runs or cannot be read.
+#[must_use]
+pub fn stack(tid: i32) -> Vec<String> {
+    let text = fs::read_to_string(format!("/proc/{tid}/stack")).unwrap_or_default();
+    text.lines().filter_map(|line| Some(line.split_once("] ")?.1.split('+').next()?.to_owned())).collect()
+}
+
+/// Whether a process runs the lab's own program, so is one of its workers or their offspring.
+#[must_use]
+pub fn is_lab(pid: i32) -> bool {
+    let exe = |who: &str| fs::read_link(format!("/proc/{who}/exe")).ok();
+    let worker = crate::worker::executable().ok().and_then(|path| path.canonicalize().ok());
+    exe(&pid.to_string()).is_some_and(|found| Some(found) == worker)
+}
+
+/// A field of `/proc/TID/stat`, counted from 1 as proc(5) does, from the third on: the name may hold blanks.
+fn stat_field(tid: i32, number: usize) -> Option<String> {
+    let stat = fs::read(format!("/proc/{tid}/stat")).ok()?;
+    let after_name = stat.iter().rposition(|&b| b == b')')? + 2;
+    let rest = String::from_utf8_lossy(stat.get(after_name..)?).into_owned();
+    rest.split_ascii_whitespace().nth(number - 3).map(str::to_owned)
+}
