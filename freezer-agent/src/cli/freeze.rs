@@ -106,6 +106,9 @@ fn settle(request: Request, ended: &Ended, args: &Args) -> Result<FreezeReport, 
     let during = if *ended == Ended::Frozen { FreezerState::Frozen } else { FreezerState::Freezing };
     report.tasks = count(&cgroup, during)?.into();
     report.already_frozen = request.already_frozen();
+    if report.already_frozen {
+        report.latency.request_to_frozen_ns = None;
+    }
     let leave = args.on_timeout == OnTimeout::Leave;
     let keep = match ended {
         Ended::Frozen => true,
