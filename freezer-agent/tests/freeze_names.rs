@@ -103,6 +103,7 @@ fn without_rights_the_exit_code_is_5_and_nothing_changes() {
         assert_eq!(freeze.code, 5, "{freeze:?}");
         assert_eq!(freeze.json()["outcome"], "error");
         assert!(freeze.stderr.contains("run as root"), "{freeze:?}");
+        assert_eq!(freeze.stderr.lines().count(), 1, "{freeze:?}");
         assert!(!cgroup.is_requested());
     }
 }
