@@ -47,9 +47,12 @@ impl Request {
             settled: true,
         };
         if !already_frozen {
-            // Unsettled before the write: a failed one may have been half done.
+            // Unsettled before the write: a failed one may have been half done, unless it was not allowed at all.
             request.settled = asked_before;
-            request.write()?;
+            if let Err(error) = request.write() {
+                request.settled |= matches!(error, ControlError::Permission(_));
+                return Err(error);
+            }
         }
         Ok(request)
     }
