@@ -14,6 +14,23 @@ pub fn start_time(pid: i32) -> Option<u64> {
     stat_field(pid, 22)?.parse().ok()
 }
 
+/// Whether a task is past the point of no return in exit (`PF_EXITING`, include/linux/sched.h).
+#[must_use]
+pub fn is_exiting(tid: i32) -> bool {
+    stat_field(tid, 9).and_then(|flags| flags.parse::<u64>().ok()).is_some_and(|flags| flags & 4 != 0)
+}
+
+/// Process ids of all processes and kernel threads whose name begins so.
+#[must_use]
+pub fn named(prefix: &str) -> Vec<i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let fits = |pid: &i32| {
+        fs::read(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.starts_with(prefix.as_bytes()))
+    };
+    pids.filter(fits).collect()
+}
+
 /// Kernel functions on the task's stack, innermost first; empty where it runs or cannot be read.
 #[must_use]
 pub fn stack(tid: i32) -> Vec<String> {

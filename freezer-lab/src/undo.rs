@@ -19,7 +19,7 @@ use crate::error::{Error, Result, Tried as _};
 use crate::{proc, wait};
 
 /// How long a step may take until it is given up.
-const LIMIT: Duration = Duration::from_secs(5);
+const LIMIT: Duration = Duration::from_secs(15);
 
 nix::ioctl_readwrite!(
     /// `FITHAW` of linux/fs.h: thaws a filesystem frozen by `FIFREEZE`.

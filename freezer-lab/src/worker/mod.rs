@@ -3,11 +3,16 @@
 //! A worker prepares its job, prints one line of JSON with its thread ids, waits for a line on its stdin, and only
 //! then does the thing that may get stuck. It dies with the thread that started it (`PR_SET_PDEATHSIG`).
 
+mod cpu;
+mod fork;
 mod job;
+mod memory;
+mod userfault;
 
 use std::env;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::fd::AsFd as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -74,8 +79,13 @@ pub(crate) fn ready(tids: &[i32]) -> Result<()> {
     let line = serde_json::to_string(tids).map_err(|error| Error::new("write", "thread ids", error))?;
     let mut out = io::stdout().lock();
     writeln!(out, "{line}").and_then(|()| out.flush()).tried("tell", "the lab")?;
+    next_word()
+}
+
+/// Waits for the lab's next line; the worker ends with the lab.
+pub(crate) fn next_word() -> Result<()> {
     match io::stdin().read_line(&mut String::new()).tried("wait for", "the lab")? {
-        0 => std::process::exit(0), // the lab is gone
+        0 => std::process::exit(0),
         _ => Ok(()),
     }
 }
@@ -97,6 +107,8 @@ impl Worker {
         let mut child = Command::new(&exe)
             .arg(ARGUMENT)
             .arg(&text)
+            // Out of reach of a terminal's Ctrl-C: it is the lab that takes workers down, in its order.
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
