@@ -83,7 +83,8 @@ pub fn agent(rights: Rights, arguments: &[&str]) -> anyhow::Result<Command> {
     Ok(command)
 }
 
-fn program(name: &str) -> anyhow::Result<OsString> {
+/// A program that [`build`] built.
+pub fn program(name: &str) -> anyhow::Result<OsString> {
     let path: PathBuf = host::target().join("release").join(name);
     ensure!(host::is_executable(&path), "{} was not built", path.display());
     Ok(path.into())

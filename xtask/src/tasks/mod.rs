@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use lexopt::{Arg, Parser};
 
+mod bench;
 mod demo;
 mod deny;
 mod ebpf;
@@ -41,6 +42,12 @@ pub const TASKS: &[Task] = &[
         options: "",
         summary: "everything that must hold before a change lands, as .ci/run does",
         run: test::run,
+    },
+    Task {
+        name: "bench",
+        options: "[--no-fail]",
+        summary: "speed against a shell, runc and /proc, each beside its limit",
+        run: bench::run,
     },
     Task { name: "ci", options: "", summary: "the same as test", run: test::run },
     Task {
