@@ -5,10 +5,11 @@ use std::process::ExitCode;
 use lexopt::{Arg, Parser};
 
 mod bench;
-mod demo;
+pub mod demo;
 mod deny;
 mod ebpf;
 mod lint;
+mod readme;
 mod setup;
 mod test;
 
@@ -67,6 +68,12 @@ pub const TASKS: &[Task] = &[
         options: "[--check]",
         summary: "rebuild the committed eBPF object; --check only compares",
         run: ebpf::run,
+    },
+    Task {
+        name: "readme",
+        options: "[--check]",
+        summary: "write the transcript and the lists in README.md anew; --check only compares",
+        run: readme::run,
     },
 ];
 
