@@ -20,7 +20,7 @@ use measure::{median, rounds};
 use table::{Limit, Quantity, Row};
 
 /// Enough for a median that stands still.
-const MANY: usize = 41;
+const MANY: usize = 101;
 /// For what takes tens of milliseconds each.
 const SOME: usize = 11;
 
