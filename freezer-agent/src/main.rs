@@ -1,3 +1,5 @@
 //! The command: parse, dispatch, exit code.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    freezer_agent::cli::main()
+}

@@ -1,9 +1,23 @@
 //! Facts -> rules (one file per cause) -> verdict. Pure: a recorded [`Facts`] gives the same verdict anywhere.
 
+mod case;
 pub mod cause;
 pub mod facts;
+mod follow;
+pub mod functions;
+mod judge;
+pub mod record;
+mod rules;
+mod standing;
 pub mod verdict;
+
+#[cfg(test)]
+mod arbitrary;
+#[cfg(test)]
+mod examples;
 
 pub use cause::Cause;
 pub use facts::Facts;
+pub use judge::judge;
+pub use rules::catalogue;
 pub use verdict::{Blocker, Certainty, Evidence, Verdict, WaitsFor};

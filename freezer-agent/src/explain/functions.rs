@@ -1,0 +1,234 @@
+//! Every kernel function name the rules know, in one table, with the versions it was seen on.
+//!
+//! Stacks of sleeping tasks leave out functions of the scheduler's text section (`__sched`: `schedule`,
+//! `__mutex_lock`, `rwsem_down_read_slowpath`, ...), both in `/proc/PID/stack` and in `bpf_get_task_stack`
+//! (`kernel/stacktrace.c`, `stack_trace_consume_entry_nosched`). A lock wait therefore shows its *caller* as the
+//! innermost frame; only samples of a running task show the lock functions themselves.
+
+/// What a function on a stack says about its task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mechanism {
+    /// Waits for the answer to a FUSE request, or for a free slot to send one.
+    FuseRequest,
+    /// Waits for a page or a name that some other task is fetching: whose it is depends on the file.
+    SharedFetch,
+    /// Code of the FUSE filesystem: tells a shared fetch's filesystem.
+    FuseCode,
+    /// Sleeps as reader of a per-CPU rwsem.
+    PercpuRead,
+    /// Takes a superblock's write protection (`sb_writers`) and may sleep in it.
+    SuperblockWriter,
+    /// Waits for a freeze or thaw of a filesystem in a function of its own.
+    SuperblockWait,
+    /// Handles a fault on a userfaultfd range.
+    Userfault,
+    /// A lock's own slow path.
+    LockSlowPath,
+    /// Takes a lock whose slow path stacks leave out: what remains as the innermost frame.
+    LockCaller,
+    /// Sits in the v1 (or suspend) refrigerator.
+    Refrigerator,
+    /// Sits in v2's frozen trap.
+    FrozenTrap,
+    /// Waits for a vforked child: frozen enough on every kernel.
+    VforkWait,
+    /// A sleep that v1 may freeze in place although it shows `D`.
+    FreezableSleep,
+}
+
+use Mechanism as M;
+
+/// Name without suffix, what it means, and the kernels it was seen on (by run or in their source).
+const TABLE: &[(&str, Mechanism, &str)] = &[
+    // fs/fuse/dev.c
+    ("request_wait_answer", M::FuseRequest, "5.10, 6.1, 6.12, 6.18, 7.3"),
+    ("__fuse_request_send", M::FuseRequest, "5.10, 6.1, 6.18"),
+    ("fuse_get_req", M::FuseRequest, "5.10, 6.1, 6.18"),
+    ("fuse_simple_request", M::FuseRequest, "5.10, 6.1"),
+    ("__fuse_simple_request", M::FuseRequest, "6.12, 6.18, 7.3"),
+    // fs/fuse/file.c, inode.c: wait for requests sent in the background
+    ("fuse_set_nowrite", M::FuseRequest, "5.10, 6.1, 6.18"),
+    ("fuse_sync_writes", M::FuseRequest, "5.10, 6.1, 6.18"),
+    ("fuse_wait_on_page_writeback", M::FuseRequest, "5.10, 6.1, 6.12"),
+    ("fuse_wait_on_folio_writeback", M::FuseRequest, "6.12"),
+    ("fuse_direct_IO", M::FuseRequest, "5.10, 6.1, 6.18"),
+    ("fuse_sync_fs", M::FuseRequest, "6.1, 6.18"),
+    ("fuse_lookup", M::FuseCode, "5.10, 6.1, 6.18"),
+    ("fuse_flush", M::FuseCode, "5.10, 6.1, 6.18"),
+    ("fuse_fsync", M::FuseCode, "5.10, 6.1, 6.18"),
+    ("fuse_file_read_iter", M::FuseCode, "5.10, 6.1, 6.18"),
+    ("fuse_file_write_iter", M::FuseCode, "5.10, 6.1, 6.18"),
+    ("fuse_cache_read_iter", M::FuseCode, "5.10, 6.1, 6.18"),
+    ("fuse_cache_write_iter", M::FuseCode, "5.10, 6.1, 6.18"),
+    ("fuse_file_mmap", M::FuseCode, "5.10, 6.1, 6.18"),
+    ("fuse_page_mkwrite", M::FuseCode, "5.10, 6.1, 6.18"),
+    // mm/filemap.c, mm/page-writeback.c, fs/dcache.c
+    ("folio_wait_bit_common", M::SharedFetch, "6.1, 6.12, 6.18"),
+    ("wait_on_page_bit_common", M::SharedFetch, "5.10"),
+    ("folio_wait_bit", M::SharedFetch, "6.1, 6.18"),
+    ("folio_wait_writeback", M::SharedFetch, "6.1, 6.18"),
+    ("wait_on_page_bit", M::SharedFetch, "5.10"),
+    ("d_alloc_parallel", M::SharedFetch, "5.10, 6.1, 6.18"),
+    // kernel/locking/percpu-rwsem.c
+    ("percpu_rwsem_wait", M::PercpuRead, "5.10, 6.1, 6.12, 6.18, 7.3"),
+    ("__percpu_down_read", M::PercpuRead, "5.10, 6.1, 6.12, 6.18, 7.3"),
+    // fs/namespace.c, fs/super.c: SB_FREEZE_WRITE
+    ("mnt_want_write", M::SuperblockWriter, "5.10, 6.1, 6.18"),
+    ("mnt_want_write_file", M::SuperblockWriter, "5.10, 6.1, 6.18"),
+    ("__sb_start_write", M::SuperblockWriter, "5.10"),
+    ("vfs_write", M::SuperblockWriter, "5.10, 6.1, 6.18"),
+    ("vfs_iter_write", M::SuperblockWriter, "5.10, 6.1, 6.18"),
+    ("vfs_iocb_iter_write", M::SuperblockWriter, "5.10, 6.1, 6.18"),
+    ("do_iter_write", M::SuperblockWriter, "5.10, 6.1"),
+    ("do_iter_readv_writev", M::SuperblockWriter, "6.12, 6.18"),
+    ("vfs_writev", M::SuperblockWriter, "6.12, 6.18"),
+    ("vfs_fallocate", M::SuperblockWriter, "5.10, 6.1, 6.18"),
+    ("vfs_copy_file_range", M::SuperblockWriter, "5.10, 6.1, 6.18"),
+    ("do_clone_file_range", M::SuperblockWriter, "5.10, 6.1"),
+    ("vfs_clone_file_range", M::SuperblockWriter, "6.12, 6.18"),
+    ("do_splice_from", M::SuperblockWriter, "5.10, 6.1, 6.18"),
+    ("do_splice_direct", M::SuperblockWriter, "5.10, 6.1, 6.18"),
+    ("iter_file_splice_write", M::SuperblockWriter, "5.10, 6.1, 6.18"),
+    ("do_sendfile", M::SuperblockWriter, "5.10, 6.1, 6.18"),
+    ("do_truncate", M::SuperblockWriter, "5.10, 6.1, 6.18"),
+    ("do_sys_ftruncate", M::SuperblockWriter, "5.10, 6.1"),
+    ("do_ftruncate", M::SuperblockWriter, "6.12, 6.18"),
+    ("vfs_fileattr_set", M::SuperblockWriter, "6.1, 6.18"),
+    ("aio_write", M::SuperblockWriter, "5.10, 6.1, 6.18"),
+    ("io_write", M::SuperblockWriter, "5.10, 6.1, 6.18"),
+    ("do_open", M::SuperblockWriter, "5.10, 6.1, 6.18"),
+    ("do_coredump", M::SuperblockWriter, "5.10, 6.1"),
+    ("dump_emit", M::SuperblockWriter, "6.1, 6.18"),
+    // SB_FREEZE_PAGEFAULT
+    ("filemap_page_mkwrite", M::SuperblockWriter, "5.10, 6.1, 6.18"),
+    ("ext4_page_mkwrite", M::SuperblockWriter, "5.10, 6.1, 6.18"),
+    ("btrfs_page_mkwrite", M::SuperblockWriter, "5.10, 6.1, 6.18"),
+    ("f2fs_vm_page_mkwrite", M::SuperblockWriter, "5.10, 6.1"),
+    ("__xfs_filemap_fault", M::SuperblockWriter, "5.10, 6.1"),
+    ("xfs_filemap_page_mkwrite", M::SuperblockWriter, "5.10, 6.1, 6.18"),
+    ("xfs_write_fault", M::SuperblockWriter, "6.12, 6.18"),
+    ("ext4_dax_huge_fault", M::SuperblockWriter, "5.10, 6.1, 6.18"),
+    ("block_page_mkwrite", M::SuperblockWriter, "5.10, 6.1, 6.18"),
+    // SB_FREEZE_FS (sb_start_intwrite)
+    ("ext4_evict_inode", M::SuperblockWriter, "5.10, 6.1, 6.18"),
+    ("xfs_trans_alloc", M::SuperblockWriter, "5.10, 6.1, 6.18"),
+    ("start_transaction", M::SuperblockWriter, "5.10, 6.1, 6.18"),
+    ("f2fs_evict_inode", M::SuperblockWriter, "5.10, 6.1"),
+    // fs/super.c, fs/ext4
+    ("freeze_super", M::SuperblockWait, "5.10, 6.1, 6.18"),
+    ("wait_for_partially_frozen", M::SuperblockWait, "6.12, 6.18"),
+    // fs/userfaultfd.c
+    ("handle_userfault", M::Userfault, "5.10, 6.1, 6.12, 6.18, 7.3"),
+    // kernel/locking: __sched, so only samples (and unwinders that do not hide them) show these
+    ("__mutex_lock", M::LockSlowPath, "5.10, 6.1, 6.18"),
+    ("__mutex_lock_slowpath", M::LockSlowPath, "5.10, 6.1, 6.18"),
+    ("__mutex_lock_killable_slowpath", M::LockSlowPath, "5.10, 6.1, 6.18"),
+    ("__mutex_lock_interruptible_slowpath", M::LockSlowPath, "5.10, 6.1, 6.18"),
+    ("rwsem_down_read_slowpath", M::LockSlowPath, "5.10, 6.1, 6.18"),
+    ("rwsem_down_write_slowpath", M::LockSlowPath, "5.10, 6.1, 6.18"),
+    ("__down", M::LockSlowPath, "5.10, 6.1, 6.18"),
+    ("__down_common", M::LockSlowPath, "6.1, 6.18"),
+    ("__down_killable", M::LockSlowPath, "5.10, 6.1, 6.18"),
+    ("__down_timeout", M::LockSlowPath, "5.10, 6.1, 6.18"),
+    ("rt_mutex_slowlock_block", M::LockSlowPath, "6.1, 6.18"),
+    // include/linux/mmap_lock.h, mm/mmap_lock.c: waits for readers of a VMA; the lock has no owner word
+    ("__vma_start_write", M::LockSlowPath, "6.6, 6.12, 6.18"),
+    ("__vma_enter_locked", M::LockSlowPath, "6.18"),
+    // fs/namei.c, fs/readdir.c: the directory's i_rwsem
+    ("walk_component", M::LockCaller, "6.18"),
+    ("lookup_slow", M::LockCaller, "5.10, 6.1"),
+    ("path_openat", M::LockCaller, "6.18"),
+    ("filename_create", M::LockCaller, "6.1, 6.18"),
+    ("do_unlinkat", M::LockCaller, "5.10, 6.1, 6.18"),
+    ("do_rmdir", M::LockCaller, "5.10, 6.1, 6.18"),
+    ("lock_rename", M::LockCaller, "5.10, 6.1, 6.18"),
+    ("iterate_dir", M::LockCaller, "5.10, 6.1, 6.18"),
+    // the mmap lock
+    ("lock_mm_and_find_vma", M::LockCaller, "6.6, 6.12, 6.18"),
+    ("vm_mmap_pgoff", M::LockCaller, "5.10, 6.1, 6.18"),
+    ("__vm_munmap", M::LockCaller, "5.10, 6.1, 6.18"),
+    ("do_mprotect_pkey", M::LockCaller, "5.10, 6.1, 6.18"),
+    ("do_madvise", M::LockCaller, "5.10, 6.1, 6.18"),
+    // kernel/freezer.c, kernel/signal.c
+    ("__refrigerator", M::Refrigerator, "5.10, 6.1, 6.12, 6.18, 7.3"),
+    ("do_freezer_trap", M::FrozenTrap, "5.10, 6.1"),
+    ("get_signal", M::FrozenTrap, "6.12, 6.18"),
+    // kernel/fork.c, wait_for_vfork_done (inlined into kernel_clone)
+    ("kernel_clone", M::VforkWait, "5.10, 6.1, 6.12, 6.18"),
+    ("wait_for_vfork_done", M::VforkWait, "5.10, 6.1"),
+    // TASK_UNINTERRUPTIBLE or TASK_KILLABLE with TASK_FREEZABLE, 6.1 and newer; percpu_rwsem_wait for SB_FREEZE_WRITE only
+    ("percpu_rwsem_wait", M::FreezableSleep, "6.12, 6.18, 7.3"),
+    ("kernel_clone", M::FreezableSleep, "6.1, 6.12, 6.18"),
+    ("wait_for_vfork_done", M::FreezableSleep, "6.1"),
+    ("coredump_wait", M::FreezableSleep, "6.1, 6.18"),
+    ("vfs_coredump", M::FreezableSleep, "6.18"),
+    ("call_usermodehelper_exec", M::FreezableSleep, "6.1, 6.18"),
+    ("rpc_wait_bit_killable", M::FreezableSleep, "6.1, 6.18"),
+    ("nfs_wait_bit_killable", M::FreezableSleep, "6.1, 6.18"),
+    ("nfs4_delay", M::FreezableSleep, "6.1, 6.18"),
+    ("nfs4_delay_killable", M::FreezableSleep, "6.1, 6.18"),
+    ("wait_for_response", M::FreezableSleep, "6.1, 6.18"),
+];
+
+/// Function name of a stack frame: without offset, module, and the compiler's suffixes
+/// (`.isra.0`, `.constprop.0`, `.part.0`, `.cold`, `.llvm.N`).
+#[must_use]
+pub fn base_name(frame: &str) -> &str {
+    let name = frame.split([' ', '+', '\t']).next().unwrap_or(frame);
+    match name.find('.') {
+        Some(dot) if dot > 0 => &name[..dot],
+        _ => name,
+    }
+}
+
+/// Whether a frame's function has this meaning.
+#[must_use]
+pub fn means(frame: &str, mechanism: Mechanism) -> bool {
+    let name = base_name(frame);
+    TABLE.iter().any(|(function, meaning, _)| *meaning == mechanism && *function == name)
+}
+
+/// Index of the innermost frame with this meaning.
+#[must_use]
+pub fn position(stack: &[String], mechanism: Mechanism) -> Option<usize> {
+    stack.iter().position(|frame| means(frame, mechanism))
+}
+
+/// Whether any frame has this meaning.
+#[must_use]
+pub fn contains(stack: &[String], mechanism: Mechanism) -> bool {
+    position(stack, mechanism).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_compilers_suffixes_offsets_and_modules_do_not_hide_a_function() {
+        for frame in [
+            "handle_userfault",
+            "handle_userfault.isra.0",
+            "handle_userfault.constprop.0+0x12/0x30",
+            "handle_userfault+0x1/0x2 [mm]",
+            "handle_userfault.part.0.cold",
+        ] {
+            assert!(means(frame, Mechanism::Userfault), "{frame}");
+        }
+    }
+
+    #[test]
+    fn a_longer_name_is_another_function() {
+        assert!(!means("handle_userfault_work", Mechanism::Userfault));
+        assert!(!means("my_request_wait_answer", Mechanism::FuseRequest));
+    }
+
+    proptest! {
+        #[test]
+        fn any_frame_text_has_a_base_name(frame in ".*") {
+            prop_assert!(frame.starts_with(base_name(&frame)));
+        }
+    }
+}

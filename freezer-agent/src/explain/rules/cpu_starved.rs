@@ -1,0 +1,81 @@
+//! `cpu-starved`: the task is runnable, and others have the CPU.
+//!
+//! What happens: a task must run to freeze. A real-time task that never sleeps, a CPU set that is too small or a
+//! very loaded host keeps it waiting.
+//!
+//! Confirm by hand: `/proc/TID/sched` shows a run time that does not grow while the state is `R`; `top` sorted by the
+//! CPU column shows who runs there.
+//!
+//! Release: stop or slow down who runs there (`chrt --other`, `renice`), or widen the CPU set; otherwise wait longer.
+//!
+//! Cost: that of slowing the other task down.
+//!
+//! Kernels: all.
+//!
+//! Source: `kernel/sched/core.c`, `__pick_next_task`.
+
+use super::super::case::{Case, Finding};
+use super::super::facts::TaskFacts;
+use super::super::{Cause, Certainty, WaitsFor, follow};
+use crate::model::{SchedPolicy, TaskState};
+
+/// Shorter waits for a CPU are everyday scheduling: a few slices of `sched_base_slice` (3 ms).
+const EVERYDAY_NS: u64 = 20_000_000;
+
+pub fn judge(case: &Case<'_>) -> Option<Finding> {
+    let task = case.task();
+    if task.state != TaskState::Running || task.on_cpu == Some(true) || task.throttled == Some(true) {
+        return None;
+    }
+    let details = case.details();
+    if details.is_some_and(|d| !d.samples.is_empty() || d.ran_ns.is_some_and(|ns| ns > 0)) {
+        return None;
+    }
+    let waited = match (task.on_cpu, task.since_ns) {
+        (Some(false), Some(since)) => since,
+        // Without a mark of being on a CPU only a run-time counter that stands still will do.
+        _ if details.and_then(|d| d.ran_ns) == Some(0) => case.facts.asked_ns_ago.unwrap_or(0),
+        _ => 0,
+    };
+    if waited < EVERYDAY_NS {
+        return None;
+    }
+    let release = "give it CPU time: slow down or stop what runs there, or widen its CPU set; otherwise wait longer";
+    let Some(runner) = runner(case) else {
+        return Some(Finding::new(
+            Cause::CpuStarved,
+            Certainty::Guess,
+            format!("is runnable and got no CPU for {} ms; who has CPU {} is not known", waited / 1_000_000, task.cpu),
+            release,
+        ));
+    };
+    let other = &runner.task;
+    let real_time = if other.policy == SchedPolicy::Fair { "" } else { ", a real-time task" };
+    let mut finding = Finding::new(
+        Cause::CpuStarved,
+        Certainty::Likely,
+        format!(
+            "is runnable and got no CPU for {} ms: CPU {} runs {} (pid {}){real_time}",
+            waited / 1_000_000,
+            task.cpu,
+            other.comm,
+            other.tgid
+        ),
+        release,
+    );
+    finding.waits_for = follow::holder(case, other.tid).map_or_else(Vec::new, |holder| {
+        holder.chain.into_iter().filter(|step| matches!(step, WaitsFor::Task { .. })).take(1).collect()
+    });
+    Some(finding)
+}
+
+/// Who is on the task's CPU, real-time classes first.
+fn runner<'a>(case: &Case<'a>) -> Option<&'a TaskFacts> {
+    let task = case.task();
+    case.facts
+        .tasks
+        .iter()
+        .chain(&case.facts.others)
+        .filter(|other| other.task.on_cpu == Some(true) && other.task.cpu == task.cpu && other.task.tid != task.tid)
+        .min_by_key(|other| other.task.policy == SchedPolicy::Fair)
+}
