@@ -1,2 +1,22 @@
-//! Workshop tasks.
-fn main() {}
+//! The workshop: build, test, demonstrate and measure freezer-agent. `cargo xtask` lists the tasks.
+
+use std::process::ExitCode;
+
+mod counts;
+mod ebpf;
+mod host;
+mod readme;
+mod setup;
+mod step;
+mod tasks;
+
+fn main() -> ExitCode {
+    let mut arguments = lexopt::Parser::from_env();
+    match tasks::dispatch(&mut arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

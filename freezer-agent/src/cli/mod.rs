@@ -1,1 +1,83 @@
 //! Parse and dispatch; one file per command, whose module docs are its manual.
+
+pub mod args;
+pub mod duration;
+pub mod exit;
+pub mod explain;
+pub mod freeze;
+pub mod output;
+pub mod replay;
+pub mod status;
+pub mod thaw;
+mod watched;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Freezes Linux cgroups and says which tasks block a freeze, why, and the way out.
+///
+/// A cgroup is named by an absolute path (/sys/fs/cgroup/freezer/0) or by its path below the root of a freezer
+/// hierarchy (0, docker/3f2a...), v1 or v2, wherever it is mounted.
+#[derive(Debug, Parser)]
+#[command(name = "freezer-agent", version, about, long_about, after_long_help = AFTER_HELP, max_term_width = 100)]
+struct Cli {
+    /// Says more on stderr about what is done
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    verbose: u8,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Freeze(freeze::Args),
+    Thaw(thaw::Args),
+    Status(status::Args),
+    Explain(explain::Args),
+    Replay(replay::Args),
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  freezer-agent freeze --cgroup 0                  freeze, wait until every task is frozen
+  freezer-agent freeze --cgroup 0 --timeout 500ms  give up sooner, and put back what was found
+  freezer-agent freeze --cgroup 0 --explain        and say which tasks block, why, and the way out
+  freezer-agent explain --cgroup docker/3f2a       why is a freeze that somebody else asked for not done
+  freezer-agent thaw --cgroup 0
+  freezer-agent status                             every cgroup that is frozen or freezing
+
+Exit codes:
+  0  done
+  1  unexpected failure
+  2  wrong usage
+  3  not frozen within the limit
+  4  cannot be frozen (or thawed) as it is: a kernel thread in v2, an ancestor's state, the other hierarchy
+  5  not permitted
+  6  no such cgroup, or no freezer here
+  7  refused for safety
+  128+n  ended by signal n (130 Ctrl-C, 143 SIGTERM, 129 SIGHUP), after putting back what was found";
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let verbose = cli.verbose > 0;
+    let code = match cli.command {
+        Command::Freeze(args) => freeze::run(&args, verbose),
+        Command::Thaw(args) => thaw::run(&args, verbose),
+        Command::Status(args) => status::run(&args, verbose),
+        Command::Explain(args) => explain::run(&args, verbose),
+        Command::Replay(args) => replay::run(&args),
+    };
+    ExitCode::from(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -13,9 +13,9 @@ mod quota;
 mod syscall;
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::cgroupfs::Cgroup;
 use crate::explain::Facts;
 use crate::explain::facts::{BeforeRequest, FuseConnection, StackSample, TaskDetails, TaskFacts};
 use crate::explain::functions::{Mechanism, contains, means};
@@ -28,55 +28,57 @@ const BUDGET: Duration = Duration::from_millis(400);
 /// Holders followed from lock to lock.
 const LONGEST_CHAIN: usize = 16;
 
-/// What the caller has observed so far.
-#[derive(Clone, Debug, Default)]
-pub struct Observed {
+/// What is looked at, and what the caller has observed of it so far.
+#[derive(Debug)]
+pub struct Subject<'a> {
+    /// The cgroup that is being frozen.
+    pub cgroup: &'a Cgroup,
     /// One look at every task of the host.
-    pub snapshots: Vec<TaskSnapshot>,
+    pub host: Vec<TaskSnapshot>,
     /// ns from the request to that look; `None` where somebody else asked.
     pub asked_ns_ago: Option<u64>,
     /// Timer samples by thread id.
     pub samples: HashMap<i32, Vec<StackSample>>,
-    /// ns each task ran since the request, by thread id.
-    pub ran_ns: HashMap<i32, u64>,
     /// Tasks as they looked before the request, by thread id.
     pub before: HashMap<i32, BeforeRequest>,
 }
 
-/// Collects what the rules need to know of the cgroup at `cgroup`, whose subtree has the ids `subtree`.
+/// Collects what the rules need to know of the subject.
 #[must_use]
-pub fn gather(hierarchy: Hierarchy, cgroup: &Path, subtree: &[u64], observed: &Observed) -> Facts {
-    Gatherer::new(hierarchy, subtree, observed).run(cgroup)
+pub fn gather(subject: &Subject<'_>) -> Facts {
+    // A cgroup removed meanwhile has no subtree, and none of the tasks are in it.
+    let subtree = subject.cgroup.subtree_ids().unwrap_or_else(|_| vec![subject.cgroup.id]);
+    Gatherer::new(subject, &subtree).run()
 }
 
 struct Gatherer<'a> {
     proc: ProcDir,
     memory: Memory,
+    subject: &'a Subject<'a>,
     hierarchy: Hierarchy,
     subtree: &'a [u64],
-    observed: &'a Observed,
     by_tid: HashMap<i32, &'a TaskSnapshot>,
     deadline: Instant,
     gaps: BTreeSet<String>,
 }
 
 impl<'a> Gatherer<'a> {
-    fn new(hierarchy: Hierarchy, subtree: &'a [u64], observed: &'a Observed) -> Self {
+    fn new(subject: &'a Subject<'a>, subtree: &'a [u64]) -> Self {
         Self {
             proc: ProcDir::host(),
             memory: Memory::default(),
-            hierarchy,
+            subject,
+            hierarchy: subject.cgroup.hierarchy,
             subtree,
-            observed,
-            by_tid: observed.snapshots.iter().map(|task| (task.tid, task)).collect(),
+            by_tid: subject.host.iter().map(|task| (task.tid, task)).collect(),
             deadline: Instant::now() + BUDGET,
             gaps: BTreeSet::new(),
         }
     }
 
-    fn run(mut self, cgroup: &Path) -> Facts {
+    fn run(&mut self) -> Facts {
         let (inside, outside): (Vec<_>, Vec<_>) =
-            self.observed.snapshots.iter().partition(|task| self.in_subtree(task));
+            self.subject.host.iter().partition(|task| self.in_subtree(task));
         let tasks: Vec<TaskFacts> = inside.into_iter().map(|task| self.look(task, false)).collect();
         let mut others: BTreeSet<i32> = BTreeSet::new();
         self.add_lock_owners(&tasks, &mut others);
@@ -95,20 +97,20 @@ impl<'a> Gatherer<'a> {
         );
         let hosts = cgroups::Mounted::read(&self.proc);
         let mut cgroups = hosts.of_tasks(&self.proc, tasks.iter().chain(&others).map(|facts| &facts.task));
-        hosts.add_directory(&mut cgroups, self.hierarchy, cgroup);
+        hosts.add_directory(&mut cgroups, self.hierarchy, &self.subject.cgroup.dir);
         Facts {
             kernel: self.proc.kernel_release(),
             hierarchy: self.hierarchy,
-            cgroup: Name::from(cgroup),
+            cgroup: Name::from(self.subject.cgroup.dir.as_path()),
             subtree: self.subtree.to_vec(),
-            asked_ns_ago: self.observed.asked_ns_ago,
+            asked_ns_ago: self.subject.asked_ns_ago,
             tasks,
             others,
             fuse: found.fuse,
             userfaultfds: found.userfaultfds,
             quotas,
             cgroups,
-            gaps: self.gaps.into_iter().collect(),
+            gaps: std::mem::take(&mut self.gaps).into_iter().collect(),
         }
     }
 
@@ -142,9 +144,9 @@ impl<'a> Gatherer<'a> {
         Some(TaskDetails {
             wchan: process.wchan(),
             syscall,
-            samples: self.observed.samples.get(&tid).cloned().unwrap_or_default(),
-            ran_ns: self.observed.ran_ns.get(&tid).copied(),
-            before: self.observed.before.get(&tid).cloned(),
+            samples: self.subject.samples.get(&tid).cloned().unwrap_or_default(),
+            ran_ns: None,
+            before: self.subject.before.get(&tid).cloned(),
         })
     }
 

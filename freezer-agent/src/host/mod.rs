@@ -1,1 +1,7 @@
 //! What this kernel and host have, and what is lost without the rest.
+
+pub mod btf;
+pub mod offsets;
+pub mod plan;
+
+pub use plan::{Missing, Plan};

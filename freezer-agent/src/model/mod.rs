@@ -2,10 +2,16 @@
 
 pub mod event;
 pub mod hierarchy;
+pub mod latency;
 pub mod name;
+pub mod session;
 pub mod task;
+pub mod timeline;
 
 pub use event::{Event, EventKind, Frozen};
 pub use hierarchy::{FreezerState, Hierarchy};
+pub use latency::{Bucket, Latency};
 pub use name::Name;
+pub use session::Session;
 pub use task::{LockWait, SchedPolicy, TaskSnapshot, TaskState};
+pub use timeline::{Arrival, Stages, TaskTimeline};

@@ -1,1 +1,14 @@
-//! What a person reads and what a script reads.
+//! What a person reads ([`text`]) and what a script reads ([`document`], one JSON object).
+
+pub mod document;
+pub mod failed;
+pub mod histogram;
+pub mod json;
+pub mod status;
+pub mod style;
+pub mod text;
+pub mod thaw;
+pub mod units;
+
+pub use document::{Document, ObserverMode, ObserverReport, Outcome, SCHEMA, TaskDetail, Tasks, UnknownTask};
+pub use style::Screen;

@@ -1,1 +1,14 @@
 //! Bytes from the kernel: load, attach, ring buffer, task iterator, /proc.
+
+mod counters;
+mod object;
+mod observer;
+pub mod procfs;
+mod programs;
+mod snapshot;
+mod symbols;
+
+pub use counters::{Counter, Counters};
+pub use observer::{Observer, ObserverError, ObserverOptions, SampleError, Watch};
+pub use snapshot::{Scope, SnapshotError, Stacks};
+pub use symbols::{Symbols, SymbolsError};

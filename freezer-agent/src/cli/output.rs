@@ -1,0 +1,55 @@
+//! Results to stdout, messages to stderr, and the end of a command.
+
+use std::io::{self, BufWriter, StdoutLock, Write as _};
+
+use super::exit::{self, Failure};
+use crate::model::{Hierarchy, Name};
+use crate::report::{Document, Screen, failed::Failed, json, text};
+
+/// Writes a result. A reader that went away (`| head`) is no failure.
+pub fn print(write: impl FnOnce(&mut BufWriter<StdoutLock<'_>>) -> io::Result<()>) -> Result<(), Failure> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Output(error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Prints a session's document, for people or for scripts.
+pub fn document(document: &Document, as_json: bool) -> Result<(), Failure> {
+    print(|out| {
+        if as_json {
+            json::write(out, document)
+        } else {
+            out.write_all(text::render(document, Screen::of_stdout()).as_bytes())
+        }
+    })
+}
+
+/// Ends a command: says what went wrong, where something did, and gives the exit code.
+pub fn finish(
+    result: Result<u8, Failure>,
+    json: bool,
+    cgroup: Option<Name>,
+    hierarchy: Option<Hierarchy>,
+) -> u8 {
+    let failure = match result {
+        Ok(code) => return code,
+        Err(failure) => failure,
+    };
+    eprintln!("freezer-agent: {failure}");
+    if json {
+        let failed = Failed::new(cgroup, hierarchy, failure.outcome(), failure.to_string());
+        if print(|out| json::write(out, &failed)).is_err() {
+            return exit::FAILURE;
+        }
+    }
+    failure.code()
+}
+
+/// Runs `future` on this thread.
+pub fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Runtime)?;
+    Ok(runtime.block_on(future))
+}

@@ -1,0 +1,226 @@
+//! A freeze session: one request to its end, fed with events and looks, never with a clock.
+
+use std::collections::HashMap;
+
+use super::timeline::Arrival;
+use super::{Event, EventKind, Hierarchy, Latency, TaskSnapshot, TaskTimeline};
+
+/// `TASK_DEAD` in a switch's state (`include/linux/sched.h`): the last switch of a task that exits.
+const TASK_DEAD: u32 = 0x80;
+
+/// One request to its end.
+#[derive(Clone, Debug)]
+pub struct Session {
+    hierarchy: Hierarchy,
+    requested_at: u64,
+    write_ended_at: Option<u64>,
+    tasks: HashMap<i32, TaskTimeline>,
+    last_frozen_at: Option<u64>,
+}
+
+impl Session {
+    /// A request written at `requested_at` (`CLOCK_MONOTONIC`, ns).
+    #[must_use]
+    pub fn new(hierarchy: Hierarchy, requested_at: u64) -> Self {
+        Self { hierarchy, requested_at, write_ended_at: None, tasks: HashMap::new(), last_frozen_at: None }
+    }
+
+    /// Which freezer.
+    #[must_use]
+    pub fn hierarchy(&self) -> Hierarchy {
+        self.hierarchy
+    }
+
+    /// When the request was written.
+    #[must_use]
+    pub fn requested_at(&self) -> u64 {
+        self.requested_at
+    }
+
+    /// The write of the request returned: tasks frozen in place are frozen by now.
+    pub fn write_ended(&mut self, at: u64) {
+        self.write_ended_at = Some(at);
+    }
+
+    /// Kernel time of the latest freezing of a task seen so far.
+    #[must_use]
+    pub fn last_frozen_at(&self) -> Option<u64> {
+        self.last_frozen_at
+    }
+
+    /// Takes one event in. Events from before the request only tell that a task exists.
+    pub fn observe(&mut self, event: &Event) {
+        let at = event.time_ns;
+        if at < self.requested_at {
+            return;
+        }
+        match &event.kind {
+            EventKind::SwitchOut { tid, state, frozen, .. } => {
+                let is_frozen = match self.hierarchy {
+                    Hierarchy::V1 => frozen.v1,
+                    Hierarchy::V2 => frozen.v2,
+                };
+                self.switched_out(*tid, at, is_frozen, *state);
+            }
+            EventKind::SwitchIn { tid } => {
+                let task = self.task(*tid);
+                task.on_cpu_at.get_or_insert(at);
+                task.leave_refrigerator();
+            }
+            EventKind::Waking { tid, .. } => {
+                self.task(*tid).woken_at.get_or_insert(at);
+            }
+            EventKind::TaskAsked { tid } => {
+                self.task(*tid).asked_at.get_or_insert(at);
+            }
+            EventKind::Refrigerated { tid } => self.froze(*tid, at),
+            EventKind::Fork { tid, tgid, .. } => {
+                let task = self.task(*tid);
+                task.late = true;
+                task.tgid = Some(*tgid);
+            }
+            EventKind::Exec { tid, comm } => self.task(*tid).comm = Some(comm.clone()),
+            EventKind::Exit { tid } => self.task(*tid).gone = true,
+            EventKind::Attach { tid, into, .. } => {
+                let task = self.task(*tid);
+                task.late |= *into;
+                task.gone = !*into;
+            }
+            EventKind::FreezeAsked { .. }
+            | EventKind::ThawAsked { .. }
+            | EventKind::NotifyFrozen { .. }
+            | EventKind::Sample { .. } => {}
+        }
+    }
+
+    /// Takes a look at all tasks of the subtree in: names them, and tells those frozen without an event.
+    pub fn look<'t>(&mut self, tasks: impl IntoIterator<Item = &'t TaskSnapshot>) {
+        let (hierarchy, write_ended_at) = (self.hierarchy, self.write_ended_at);
+        for seen in tasks {
+            let task = self.task(seen.tid);
+            task.tgid = Some(seen.tgid);
+            task.comm = Some(seen.comm.clone());
+            if seen.frozen_in(hierarchy) != Some(true) || task.arrival.is_some() {
+                continue;
+            }
+            // It never ran since the request: the write itself froze it where it was
+            // (kernel/freezer.c, __freeze_task(), 6.1+; v2: a task stopped or traced counts as it is).
+            if task.on_cpu_at.is_none() && write_ended_at.is_some() && !task.late {
+                task.arrival = Some(Arrival::InPlace);
+                task.frozen_at = write_ended_at;
+            } else {
+                task.arrival = Some(Arrival::Seen);
+            }
+        }
+    }
+
+    /// These were frozen before the request: they have no latency.
+    pub fn frozen_before(&mut self, tids: impl IntoIterator<Item = i32>) {
+        for tid in tids {
+            self.task(tid).arrival = Some(Arrival::Before);
+        }
+    }
+
+    /// Every task seen, slowest first.
+    #[must_use]
+    pub fn timelines(&self) -> Vec<TaskTimeline> {
+        let mut all: Vec<TaskTimeline> = self.tasks.values().cloned().collect();
+        all.sort_by_key(|task| (std::cmp::Reverse(task.frozen_at), task.tid));
+        all
+    }
+
+    /// Percentiles and histogram over the tasks whose time of freezing is known.
+    #[must_use]
+    pub fn latency(&self, request_to_frozen_ns: Option<u64>) -> Latency {
+        let times: Vec<(i32, u64)> = self
+            .tasks
+            .values()
+            .filter(|task| !task.gone)
+            .filter_map(|task| Some((task.tid, task.latency_ns(self.requested_at)?)))
+            .collect();
+        Latency::of(&times, request_to_frozen_ns)
+    }
+
+    fn task(&mut self, tid: i32) -> &mut TaskTimeline {
+        self.tasks.entry(tid).or_insert_with(|| TaskTimeline::new(tid))
+    }
+
+    fn switched_out(&mut self, tid: i32, at: u64, frozen: bool, state: u32) {
+        if frozen {
+            self.froze(tid, at);
+        } else if state & TASK_DEAD != 0 {
+            self.task(tid).gone = true;
+        }
+    }
+
+    fn froze(&mut self, tid: i32, at: u64) {
+        let task = self.task(tid);
+        if task.frozen_at.is_none() {
+            task.frozen_at = Some(at);
+            task.arrival = Some(Arrival::Entered);
+            self.last_frozen_at = self.last_frozen_at.max(Some(at));
+        }
+    }
+}
+
+impl TaskTimeline {
+    /// A task that runs again is not frozen (v2 leaves the trap for a ptrace request, v1 for a spurious wake-up).
+    fn leave_refrigerator(&mut self) {
+        if self.arrival == Some(Arrival::Entered) {
+            self.arrival = None;
+            self.frozen_at = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Frozen;
+
+    fn event(time_ns: u64, kind: EventKind) -> Event {
+        Event { time_ns, cpu: 0, kind }
+    }
+
+    fn frozen_out(tid: i32) -> EventKind {
+        EventKind::SwitchOut { tid, state: 0x8000, preempted: false, frozen: Frozen { v1: true, v2: false } }
+    }
+
+    #[test]
+    fn stages_tell_where_the_time_of_a_task_went() {
+        let mut session = Session::new(Hierarchy::V1, 1000);
+        session.observe(&event(1010, EventKind::Waking { tid: 7, by: 1 }));
+        session.observe(&event(1500, EventKind::SwitchIn { tid: 7 }));
+        session.observe(&event(1540, frozen_out(7)));
+        let stages = session.timelines()[0].stages(1000);
+        assert_eq!(
+            (stages.until_woken_ns, stages.waited_for_cpu_ns, stages.until_frozen_ns),
+            (Some(10), Some(490), Some(40))
+        );
+    }
+
+    #[test]
+    fn events_before_the_request_do_not_count() {
+        let mut session = Session::new(Hierarchy::V1, 1000);
+        session.observe(&event(900, frozen_out(7)));
+        assert!(session.timelines().is_empty());
+    }
+
+    #[test]
+    fn a_task_that_runs_again_is_no_longer_frozen() {
+        let mut session = Session::new(Hierarchy::V1, 1000);
+        session.observe(&event(1100, frozen_out(7)));
+        session.observe(&event(1200, EventKind::SwitchIn { tid: 7 }));
+        assert_eq!(session.timelines()[0].arrival, None);
+        session.observe(&event(1300, frozen_out(7)));
+        assert_eq!(session.latency(None).max_ns, Some(300));
+    }
+
+    #[test]
+    fn a_task_that_left_is_not_in_the_latency() {
+        let mut session = Session::new(Hierarchy::V1, 1000);
+        session.observe(&event(1100, frozen_out(7)));
+        session.observe(&event(1200, EventKind::Attach { tid: 7, to: 1, into: false }));
+        assert_eq!(session.latency(None).max_ns, None);
+    }
+}

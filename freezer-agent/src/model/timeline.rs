@@ -1,0 +1,92 @@
+//! The way of one task through a freeze, as far as the events tell.
+
+use serde::{Deserialize, Serialize};
+
+use super::Name;
+
+/// How a task came to be frozen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Arrival {
+    /// It ran into the refrigerator or trap; the time is the kernel's.
+    Entered,
+    /// The request's own write froze it where it slept, was stopped or traced; no event exists, the time is the
+    /// end of the write, an upper bound.
+    InPlace,
+    /// It was frozen before this request.
+    Before,
+    /// Found frozen by a look, its own event was lost or never came: the time is unknown.
+    Seen,
+}
+
+/// Times of one task, `CLOCK_MONOTONIC` ns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskTimeline {
+    /// Thread id.
+    pub tid: i32,
+    /// Process id, where known.
+    pub tgid: Option<i32>,
+    /// Name, where known.
+    pub comm: Option<Name>,
+    /// The freezer asked this task (needs fentry or kprobe).
+    pub asked_at: Option<u64>,
+    /// First wake-up after the request.
+    pub woken_at: Option<u64>,
+    /// First time on a CPU after the request.
+    pub on_cpu_at: Option<u64>,
+    /// Frozen.
+    pub frozen_at: Option<u64>,
+    /// How it came to be frozen; `None` while it is not.
+    pub arrival: Option<Arrival>,
+    /// Forked by or moved in from elsewhere after the request.
+    pub late: bool,
+    /// Exited or moved out.
+    pub gone: bool,
+}
+
+/// Where the time of a slow task went, ns each; `None` where the events do not tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stages {
+    /// Request until it was woken.
+    pub until_woken_ns: Option<u64>,
+    /// Woken until it got a CPU.
+    pub waited_for_cpu_ns: Option<u64>,
+    /// On a CPU until frozen.
+    pub until_frozen_ns: Option<u64>,
+}
+
+impl TaskTimeline {
+    /// A task nothing is known of yet.
+    #[must_use]
+    pub fn new(tid: i32) -> Self {
+        Self {
+            tid,
+            tgid: None,
+            comm: None,
+            asked_at: None,
+            woken_at: None,
+            on_cpu_at: None,
+            frozen_at: None,
+            arrival: None,
+            late: false,
+            gone: false,
+        }
+    }
+
+    /// Request to frozen, ns.
+    #[must_use]
+    pub fn latency_ns(&self, requested_at: u64) -> Option<u64> {
+        self.frozen_at.map(|at| at.saturating_sub(requested_at))
+    }
+
+    /// Where the time went.
+    #[must_use]
+    pub fn stages(&self, requested_at: u64) -> Stages {
+        let ns = |from: Option<u64>, to: Option<u64>| Some(to?.saturating_sub(from?));
+        Stages {
+            until_woken_ns: ns(Some(self.asked_at.unwrap_or(requested_at)), self.woken_at),
+            waited_for_cpu_ns: ns(self.woken_at, self.on_cpu_at),
+            until_frozen_ns: ns(self.on_cpu_at, self.frozen_at),
+        }
+    }
+}

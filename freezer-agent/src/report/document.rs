@@ -1,0 +1,214 @@
+//! The one object that `freeze --json` and `explain --json` print, and that the text screen is made from.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::units;
+use crate::control::TaskCount;
+use crate::explain::Blocker;
+use crate::model::{FreezerState, Hierarchy, Latency, Name, TaskState, TaskTimeline};
+
+/// Version of the JSON documents; changes when a field changes its meaning.
+pub const SCHEMA: &str = "freezer-agent/1";
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Every task of the subtree is frozen.
+    Frozen,
+    /// `explain`: asked for and not there yet.
+    Freezing,
+    /// No request stands.
+    Thawed,
+    /// `thaw`: an ancestor keeps it frozen.
+    HeldByAncestor,
+    /// Not frozen within the limit.
+    TimedOut,
+    /// Can never be frozen as it is.
+    Impossible,
+    /// Refused for safety.
+    Refused,
+    /// Could not be done; `error` says why.
+    Error,
+}
+
+/// Tasks of the subtree, and how many are frozen, as far as the observer can tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tasks {
+    /// All of them.
+    pub total: usize,
+    /// How many are frozen; `None` where frozen cannot be told from blocked.
+    pub frozen: Option<usize>,
+    /// Surely frozen.
+    pub frozen_at_least: usize,
+    /// All but those that surely are not.
+    pub frozen_at_most: usize,
+}
+
+impl From<TaskCount> for Tasks {
+    fn from(count: TaskCount) -> Self {
+        Self {
+            total: count.total,
+            frozen: count.frozen(),
+            frozen_at_least: count.at_least,
+            frozen_at_most: count.at_most,
+        }
+    }
+}
+
+impl fmt::Display for Tasks {
+    /// `13 of 14 tasks`, or bounds.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let total = units::count(self.total, "task");
+        match self.frozen {
+            Some(frozen) => write!(f, "{frozen} of {total}"),
+            None if self.frozen_at_least == 0 => write!(f, "at most {} of {total}", self.frozen_at_most),
+            None => write!(f, "{} to {} of {total}", self.frozen_at_least, self.frozen_at_most),
+        }
+    }
+}
+
+/// What watched, and what it lost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObserverReport {
+    /// `bpf` or `proc`
+    pub mode: ObserverMode,
+    /// Events the kernel side could not deliver.
+    pub lost_events: u64,
+    /// What is missing, and why: "fentry: EPERM at load".
+    pub missing: Vec<String>,
+}
+
+/// Where the facts come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ObserverMode {
+    /// eBPF programs and the task iterator.
+    Bpf,
+    /// /proc alone.
+    Proc,
+}
+
+/// A task that cannot be told frozen from blocked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnknownTask {
+    /// Thread id.
+    pub tid: i32,
+    /// Process id.
+    pub tgid: i32,
+    /// Name.
+    pub comm: Name,
+    /// State letter.
+    pub state: TaskState,
+    /// Where it sleeps, as far as /proc says.
+    pub wchan: Option<String>,
+}
+
+/// See `contract.md`, "JSON of freeze, explain".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Document {
+    /// [`SCHEMA`]
+    pub schema: String,
+    /// Directory of the cgroup, or the name asked for where there is none.
+    pub cgroup: Name,
+    /// `None` where no cgroup was found.
+    pub hierarchy: Option<Hierarchy>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What went wrong, with what to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// State of the subtree as the command leaves it.
+    pub state: Option<FreezerState>,
+    /// A request of this command was taken back.
+    pub restored: bool,
+    /// It was frozen by its own request before; nothing was written.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub already_frozen: bool,
+    /// The ancestor that asks for the freeze, where it is not the cgroup itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frozen_by_ancestor: Option<Name>,
+    /// Request to the end, ns.
+    pub elapsed_ns: u64,
+    /// Tasks of the subtree, at the end of the session, before anything was restored.
+    pub tasks: Tasks,
+    /// What watched; `None` where nothing had to.
+    pub observer: Option<ObserverReport>,
+    /// Tasks that block.
+    pub blockers: Vec<Blocker>,
+    /// Tasks that cannot be told frozen from blocked here.
+    pub unknown: Vec<UnknownTask>,
+    /// Over the tasks whose time of freezing is known.
+    pub latency: Option<Latency>,
+    /// Every task's way, slowest first (with `--explain`).
+    pub tasks_detail: Vec<TaskDetail>,
+}
+
+impl Document {
+    /// With an outcome, and nothing else known yet.
+    #[must_use]
+    pub fn new(cgroup: Name, hierarchy: Option<Hierarchy>, outcome: Outcome) -> Self {
+        Self {
+            schema: SCHEMA.to_owned(),
+            cgroup,
+            hierarchy,
+            outcome,
+            error: None,
+            state: None,
+            restored: false,
+            already_frozen: false,
+            frozen_by_ancestor: None,
+            elapsed_ns: 0,
+            tasks: Tasks::default(),
+            observer: None,
+            blockers: Vec::new(),
+            unknown: Vec::new(),
+            latency: None,
+            tasks_detail: Vec::new(),
+        }
+    }
+}
+
+/// A task's way through the freeze, with times relative to the request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskDetail {
+    /// Thread id.
+    pub tid: i32,
+    /// Process id.
+    pub tgid: Option<i32>,
+    /// Name.
+    pub comm: Option<Name>,
+    /// How it came to be frozen; `None`: it is not.
+    pub arrival: Option<crate::model::Arrival>,
+    /// Request to frozen, ns.
+    pub frozen_after_ns: Option<u64>,
+    /// Request until woken, ns.
+    pub until_woken_ns: Option<u64>,
+    /// Woken until it got a CPU, ns.
+    pub waited_for_cpu_ns: Option<u64>,
+    /// On a CPU until frozen, ns.
+    pub until_frozen_ns: Option<u64>,
+    /// Came after the request.
+    pub late: bool,
+}
+
+impl TaskDetail {
+    /// From a timeline and the time of the request.
+    #[must_use]
+    pub fn of(task: &TaskTimeline, requested_at: u64) -> Self {
+        let stages = task.stages(requested_at);
+        Self {
+            tid: task.tid,
+            tgid: task.tgid,
+            comm: task.comm.clone(),
+            arrival: task.arrival,
+            frozen_after_ns: task.latency_ns(requested_at),
+            until_woken_ns: stages.until_woken_ns,
+            waited_for_cpu_ns: stages.waited_for_cpu_ns,
+            until_frozen_ns: stages.until_frozen_ns,
+            late: task.late,
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! One JSON object on stdout.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+/// Writes `value` as one indented JSON object and a newline.
+pub fn write(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, value).map_err(io::Error::from)?;
+    writeln!(out)?;
+    out.flush()
+}

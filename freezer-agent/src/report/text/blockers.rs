@@ -1,0 +1,124 @@
+//! The tasks that block: grouped by cause, few of each by name, each with evidence, chain and release.
+
+use std::collections::BTreeMap;
+
+use crate::explain::{Blocker, Cause, WaitsFor};
+use crate::report::style::Screen;
+use crate::report::units::{count, duration};
+
+/// Blockers shown in full for one cause; the others are counted.
+const IN_FULL: usize = 3;
+/// Stack frames on the screen; JSON has all.
+const FRAMES: usize = 8;
+
+/// All blockers, in the order given, grouped by cause.
+pub fn render(blockers: &[Blocker], screen: Screen) -> String {
+    let verb = if blockers.len() == 1 { "blocks" } else { "block" };
+    let mut text = format!("{} {verb}:\n", screen.strong(count(blockers.len(), "task")));
+    let mut shown: BTreeMap<Cause, usize> = BTreeMap::new();
+    for blocker in blockers {
+        let n = shown.entry(blocker.cause).or_default();
+        *n += 1;
+        if *n <= IN_FULL {
+            text.push('\n');
+            text += &one(blocker, screen);
+        }
+    }
+    for (cause, n) in shown {
+        if let Some(more) = n.checked_sub(IN_FULL).filter(|&more| more > 0) {
+            text += &format!("\n  and {} with {cause} (--json lists all)\n", count(more, "more task"));
+        }
+    }
+    text
+}
+
+fn one(blocker: &Blocker, screen: Screen) -> String {
+    let state = match blocker.since_ns {
+        Some(ns) => format!("{} for {}", blocker.state.letter(), duration(ns)),
+        None => blocker.state.letter().to_string(),
+    };
+    let thread = if blocker.tid == blocker.tgid {
+        format!("pid {}", blocker.tid)
+    } else {
+        format!("thread {} of pid {}", blocker.tid, blocker.tgid)
+    };
+    let certainty = match blocker.certainty {
+        crate::explain::Certainty::Certain => "certain",
+        crate::explain::Certainty::Likely => "likely",
+        crate::explain::Certainty::Guess => "a guess",
+    };
+    let mut text = format!(
+        "  {}  {thread}  {state}  {} {}\n",
+        screen.strong(&blocker.comm),
+        screen.bad(blocker.cause),
+        screen.faint(format_args!("({certainty})"))
+    );
+    text += &screen.field(4, "why", &blocker.summary);
+    text += &evidence(blocker, screen);
+    text += &chain(&blocker.waits_for, screen);
+    text += &screen.field(4, "release", &blocker.release);
+    text
+}
+
+fn evidence(blocker: &Blocker, screen: Screen) -> String {
+    let evidence = &blocker.evidence;
+    let mut text = String::new();
+    let call = match (&evidence.syscall, &evidence.target) {
+        (Some(call), Some(target)) => Some(format!("{call} {target}")),
+        (Some(call), None) => Some(call.clone()),
+        (None, target) => target.as_ref().map(ToString::to_string),
+    };
+    if let Some(call) = call {
+        text += &screen.field(4, "in", &call);
+    }
+    if evidence.exiting {
+        text += &screen.field(4, "exiting", "yes");
+    }
+    if !evidence.stack.is_empty() {
+        let mut frames = evidence.stack[..evidence.stack.len().min(FRAMES)].join(" < ");
+        if evidence.stack.len() > FRAMES {
+            frames += &format!(" < {} more", evidence.stack.len() - FRAMES);
+        }
+        text += &screen.field(4, "stack", &frames);
+    } else if let Some(wchan) = &evidence.wchan {
+        text += &screen.field(4, "sleeps in", wchan);
+    }
+    for note in &evidence.notes {
+        text += &screen.field(4, "note", note);
+    }
+    text
+}
+
+fn chain(waits_for: &[WaitsFor], screen: Screen) -> String {
+    let mut text = String::new();
+    for (depth, step) in waits_for.iter().enumerate() {
+        let label = if depth == 0 { "waits for" } else { "" };
+        let arrow = if depth == 0 { String::new() } else { format!("{}└─ ", "   ".repeat(depth - 1)) };
+        text += &screen.field(4, label, &format!("{arrow}{}", link(step)));
+    }
+    text
+}
+
+fn link(step: &WaitsFor) -> String {
+    match step {
+        WaitsFor::Task { pid, tid, comm, frozen, cgroup } => {
+            let who = if pid == tid {
+                format!("{comm} (pid {pid})")
+            } else {
+                format!("{comm} (thread {tid} of pid {pid})")
+            };
+            match (frozen, cgroup) {
+                (true, Some(cgroup)) => format!("{who}, frozen in {cgroup}"),
+                (true, None) => format!("{who}, frozen"),
+                (false, Some(cgroup)) => format!("{who}, not frozen, in {cgroup}"),
+                (false, None) => format!("{who}, not frozen"),
+            }
+        }
+        WaitsFor::Mount { path, fstype, source } => format!("mount {path} ({fstype}, {source})"),
+        WaitsFor::Device { name, backing: Some(file) } => format!("device {name}, backed by {file}"),
+        WaitsFor::Device { name, backing: None } => format!("device {name}"),
+        WaitsFor::Cgroup { path, limit: Some(limit) } => format!("cgroup {path}, limit {limit}"),
+        WaitsFor::Cgroup { path, limit: None } => format!("cgroup {path}"),
+        WaitsFor::Server { address } => format!("server {address}"),
+    }
+}

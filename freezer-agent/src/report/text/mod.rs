@@ -1,0 +1,131 @@
+//! The screen of `freeze` and `explain`: headline, blockers, what cannot be said, latency, observer.
+
+mod blockers;
+mod latency;
+
+use super::document::{Document, ObserverMode, Outcome, UnknownTask};
+use super::style::Screen;
+use super::units::{count, duration};
+use crate::model::FreezerState;
+
+/// Tasks named one by one before "and n more".
+const NAMED: usize = 5;
+
+/// The whole screen, ending in a newline.
+#[must_use]
+pub fn render(document: &Document, screen: Screen) -> String {
+    let mut parts = vec![headline(document, screen)];
+    if !document.blockers.is_empty() {
+        parts.push(blockers::render(&document.blockers, screen));
+    }
+    if !document.unknown.is_empty() {
+        parts.push(unknown(&document.unknown, screen));
+    }
+    if let Some(latency) = &document.latency {
+        parts.push(latency::render(latency, &document.tasks_detail, screen));
+    }
+    if let Some(line) = observer(document, screen) {
+        parts.push(line);
+    }
+    parts.retain(|part| !part.is_empty());
+    parts.join("\n")
+}
+
+fn headline(document: &Document, screen: Screen) -> String {
+    let place = match document.hierarchy {
+        Some(hierarchy) => format!("{} ({hierarchy})", document.cgroup),
+        None => document.cgroup.to_string(),
+    };
+    let mut text = format!("{}  {place}: {}\n", word(document, screen), sentence(document));
+    if let Some(error) = &document.error {
+        text += &screen.field(0, "", error);
+    }
+    if let Some(ancestor) = &document.frozen_by_ancestor {
+        text += &screen.field(0, "", &format!("asked for by its ancestor {ancestor}"));
+    }
+    if document.restored {
+        text += &screen.field(0, "", "the state found before was restored: this request was taken back");
+    }
+    text
+}
+
+fn word(document: &Document, screen: Screen) -> String {
+    match document.outcome {
+        Outcome::Frozen => screen.good("FROZEN"),
+        Outcome::Thawed => screen.strong("THAWED"),
+        Outcome::Freezing => screen.notable("FREEZING"),
+        Outcome::TimedOut => screen.bad("NOT FROZEN"),
+        Outcome::Impossible => screen.bad("CANNOT BE FROZEN"),
+        Outcome::Refused => screen.bad("REFUSED"),
+        Outcome::HeldByAncestor => screen.bad("FROZEN"),
+        Outcome::Error => screen.bad("ERROR"),
+    }
+}
+
+fn sentence(document: &Document) -> String {
+    let elapsed = duration(document.elapsed_ns);
+    let tasks = &document.tasks;
+    let of = format!("{tasks} frozen");
+    match document.outcome {
+        Outcome::Frozen if document.already_frozen => {
+            format!("{}, frozen already", count(tasks.total, "task"))
+        }
+        Outcome::Frozen if document.elapsed_ns == 0 => count(tasks.total, "task"),
+        Outcome::Frozen => format!("{} in {elapsed}", count(tasks.total, "task")),
+        Outcome::HeldByAncestor => "an ancestor keeps it frozen".to_owned(),
+        Outcome::Thawed => "nobody asks for a freeze".to_owned(),
+        Outcome::Freezing | Outcome::Impossible => of,
+        Outcome::TimedOut => match document.state {
+            Some(FreezerState::Frozen) => format!("not within {elapsed}; frozen since"),
+            _ => format!("{of} after {elapsed}"),
+        },
+        Outcome::Refused => "for safety, nothing was changed".to_owned(),
+        Outcome::Error => "could not be done".to_owned(),
+    }
+}
+
+fn unknown(tasks: &[UnknownTask], screen: Screen) -> String {
+    let mut text = format!(
+        "{} cannot be told frozen from blocked without BPF; nobody is blamed:\n\n",
+        screen.notable(count(tasks.len(), "task"))
+    );
+    for task in tasks.iter().take(NAMED) {
+        let sleeps = task.wchan.as_deref().map(|wchan| format!(", sleeps in {wchan}")).unwrap_or_default();
+        text += &format!("  {} ({}), state {}{sleeps}\n", task.comm, task.tid, task.state.letter());
+    }
+    if let Some(more) = tasks.len().checked_sub(NAMED).filter(|&more| more > 0) {
+        text += &format!("  and {more} more (--json lists all)\n");
+    }
+    text
+}
+
+/// Loss and degradation are always shown.
+fn observer(document: &Document, screen: Screen) -> Option<String> {
+    let observer = document.observer.as_ref()?;
+    let mut text = String::new();
+    if observer.mode == ObserverMode::Proc && !document.tasks_detail.is_empty()
+        || !observer.missing.is_empty()
+        || observer.lost_events > 0
+    {
+        let mode = match observer.mode {
+            ObserverMode::Bpf => "bpf",
+            ObserverMode::Proc => "proc (no BPF)",
+        };
+        text += &screen.field(0, "observer", mode);
+        for missing in &observer.missing {
+            text += &screen.field(0, "without", missing);
+        }
+    }
+    if observer.lost_events > 0 {
+        let lost = format!("{}: stages and times may have gaps", count_u64(observer.lost_events, "event"));
+        text += &screen.field(0, "lost", &screen.bad(lost));
+    }
+    (!text.is_empty()).then_some(text)
+}
+
+fn count_u64(n: u64, noun: &str) -> String {
+    count(usize::try_from(n).unwrap_or(usize::MAX), noun)
+}
+
+#[cfg(test)]
+mod tests;

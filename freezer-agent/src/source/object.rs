@@ -1,0 +1,75 @@
+//! The kernel side's object: embedded, its globals filled in, its maps made; no program loaded yet.
+
+use std::thread;
+
+use aya::{Ebpf, EbpfError, EbpfLoader, Endianness, include_bytes_aligned};
+
+use super::observer::{ObserverError, ObserverOptions, Watch};
+use crate::{
+    host::{
+        btf::Btf,
+        offsets::{Offsets, WANTED},
+        plan::Plan,
+    },
+    model::Hierarchy,
+};
+
+static OBJECT: &[u8] = include_bytes_aligned!("../../ebpf/freezer.bpf.o");
+
+/// `Level::Debug` of the kernel side's log macros; 0 leaves the log code out of the loaded programs altogether.
+const LOG_DEBUG: u8 = 4;
+
+/// Everything needed to load programs.
+pub(super) struct Opened {
+    pub ebpf: Ebpf,
+    /// Type ids by name, all aya needs of the kernel's types.
+    pub types: aya::Btf,
+    pub plan: Plan,
+}
+
+/// Opens the object for a watch.
+pub(super) fn open(watch: Option<&Watch>, options: ObserverOptions) -> Result<Opened, ObserverError> {
+    // aya's loader parses all of the kernel's types when it is made, needed or not: let it, meanwhile.
+    let loader = thread::Builder::new().name("bpf-loader".to_owned()).spawn(|| {
+        let mut loader = EbpfLoader::new();
+        loader.btf(None);
+        loader
+    });
+    let btf = Btf::from_kernel(WANTED)?;
+    let offsets = Offsets::of(&btf);
+    let hierarchy = watch.map_or(Hierarchy::V2, |watch| watch.hierarchy);
+    if watch.is_some() && hierarchy == Hierarchy::V1 && !offsets.has("CSS_SET_FREEZER") {
+        return Err(ObserverError::NoV1);
+    }
+    let plan = if watch.is_some() { Plan::new(hierarchy, &btf, &offsets) } else { Plan::nothing(&offsets) };
+    let types = aya::Btf::parse(&btf.skeleton(), Endianness::default())
+        .map_err(|error| ObserverError::Load(EbpfError::BtfError(error)))?;
+    drop(btf);
+    let loader = loader.ok().and_then(|thread| thread.join().ok()).unwrap_or_default();
+    let ebpf = load(loader, watch, options, &offsets)?;
+    Ok(Opened { ebpf, types, plan })
+}
+
+fn load(
+    loader: EbpfLoader<'static>,
+    watch: Option<&Watch>,
+    options: ObserverOptions,
+    offsets: &Offsets,
+) -> Result<Ebpf, ObserverError> {
+    let hierarchy: u32 = match watch.map(|watch| watch.hierarchy) {
+        Some(Hierarchy::V1) => 1,
+        Some(Hierarchy::V2) => 2,
+        None => 0,
+    };
+    let id = watch.map_or(0, |watch| watch.cgroup_id);
+    let log = if options.log { LOG_DEBUG } else { 0 };
+    let mut loader: EbpfLoader<'_> = loader;
+    for (name, value) in offsets.iter() {
+        loader.override_global(name, value, true);
+    }
+    loader.override_global("WATCH_ID", &id, true);
+    loader.override_global("WATCH_HIERARCHY", &hierarchy, true);
+    loader.override_global("AYA_LOG_LEVEL", &log, true);
+    loader.map_max_entries("EVENTS", options.ring_bytes);
+    Ok(loader.load(OBJECT)?)
+}

@@ -1,0 +1,89 @@
+//! Programs, each loaded and attached on its own: a refusal is kept and shown, the rest go on.
+
+use std::path::Path;
+
+use aya::{
+    Btf, Ebpf,
+    programs::{BtfTracePoint, FEntry, KProbe, Program, ProgramError},
+};
+use nix::errno::Errno;
+
+use crate::host::{
+    Missing,
+    plan::{Attach, Wish},
+};
+
+/// What a kernel with `CONFIG_KPROBES` shows, and what aya attaches them through.
+const KPROBES: &str = "/sys/bus/event_source/devices/kprobe/type";
+
+/// Loads and attaches one program, by what its plan says.
+pub(super) fn attach(ebpf: &mut Ebpf, types: &Btf, wish: &Wish) -> Result<(), Missing> {
+    match wish.attach {
+        Attach::Tracepoint => tracepoint(ebpf, types, wish.target)
+            .map_err(|error| missing(wish.target.to_owned(), refusal(&error), wish.lost)),
+        Attach::Function => function(ebpf, types, wish),
+    }
+}
+
+/// fentry costs least; kprobes exist on kernels that refuse it.
+fn function(ebpf: &mut Ebpf, types: &Btf, wish: &Wish) -> Result<(), Missing> {
+    let Err(fentry) = fentry(ebpf, types, wish.target) else { return Ok(()) };
+    // Verifying a program that can never be attached would cost a millisecond.
+    let kprobe = if Path::new(KPROBES).exists() {
+        let Err(kprobe) = kprobe(ebpf, wish.target) else { return Ok(()) };
+        refusal(&kprobe)
+    } else {
+        "this kernel has none".to_owned()
+    };
+    let why = format!("fentry: {}, kprobe: {kprobe}", refusal(&fentry));
+    Err(missing(wish.target.to_owned(), why, wish.lost))
+}
+
+fn tracepoint(ebpf: &mut Ebpf, types: &Btf, target: &str) -> Result<(), ProgramError> {
+    let program: &mut BtfTracePoint = program(ebpf, target)?.try_into()?;
+    program.load(target, types)?;
+    program.attach().map(drop)
+}
+
+fn fentry(ebpf: &mut Ebpf, types: &Btf, target: &str) -> Result<(), ProgramError> {
+    let program: &mut FEntry =
+        program(ebpf, &format!("fentry_{}", target.trim_start_matches('_')))?.try_into()?;
+    program.load(target, types)?;
+    program.attach().map(drop)
+}
+
+fn kprobe(ebpf: &mut Ebpf, target: &str) -> Result<(), ProgramError> {
+    let program: &mut KProbe =
+        program(ebpf, &format!("kprobe_{}", target.trim_start_matches('_')))?.try_into()?;
+    program.load()?;
+    program.attach(target, 0).map(drop)
+}
+
+/// A program of the object by the name of its function.
+pub(super) fn program<'e>(ebpf: &'e mut Ebpf, name: &str) -> Result<&'e mut Program, ProgramError> {
+    ebpf.program_mut(name).ok_or_else(|| ProgramError::InvalidName { name: name.to_owned() })
+}
+
+fn missing(what: String, why: String, lost: &str) -> Missing {
+    Missing { what, why, lost: lost.to_owned() }
+}
+
+/// The kernel's answer in a few words: `EPERM at load`.
+pub(super) fn refusal(error: &ProgramError) -> String {
+    match error {
+        ProgramError::LoadError { io_error, verifier_log } => {
+            let log = verifier_log.to_string();
+            // With EPERM the log is empty; with EACCES and EINVAL its last words are the verifier's reason.
+            match log.lines().rev().find(|line| !line.is_empty() && !line.starts_with("processed ")) {
+                Some(reason) => format!("{} at load: {reason}", errno(io_error)),
+                None => format!("{} at load", errno(io_error)),
+            }
+        }
+        ProgramError::SyscallError(error) => format!("{} at {}", errno(&error.io_error), error.call),
+        other => other.to_string(),
+    }
+}
+
+fn errno(error: &std::io::Error) -> String {
+    error.raw_os_error().map_or_else(|| error.to_string(), |code| format!("{:?}", Errno::from_raw(code)))
+}

@@ -1,0 +1,93 @@
+//! The hooks by number, and what each counts.
+
+/// Every program that can drop something, in the order of the counter map's slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Hook {
+    /// `sched_switch`: two looks per switch, one at each task.
+    SchedSwitch = 0,
+    /// `sched_waking`
+    SchedWaking = 1,
+    /// `sched_process_fork`
+    Fork = 2,
+    /// `sched_process_exec`
+    Exec = 3,
+    /// `sched_process_exit`
+    Exit = 4,
+    /// `cgroup_freeze`
+    CgroupFreeze = 5,
+    /// `cgroup_unfreeze`
+    CgroupUnfreeze = 6,
+    /// `cgroup_notify_frozen`
+    CgroupNotifyFrozen = 7,
+    /// `cgroup_attach_task`
+    CgroupAttach = 8,
+    /// `freeze_task` or `cgroup_freeze_task`, by fentry or kprobe.
+    TaskAsked = 9,
+    /// `__refrigerator` or `cgroup_enter_frozen`, by fentry or kprobe.
+    Refrigerated = 10,
+    /// The timer sample.
+    Sample = 11,
+}
+
+impl Hook {
+    /// All hooks, in slot order.
+    pub const ALL: [Self; 12] = [
+        Self::SchedSwitch,
+        Self::SchedWaking,
+        Self::Fork,
+        Self::Exec,
+        Self::Exit,
+        Self::CgroupFreeze,
+        Self::CgroupUnfreeze,
+        Self::CgroupNotifyFrozen,
+        Self::CgroupAttach,
+        Self::TaskAsked,
+        Self::Refrigerated,
+        Self::Sample,
+    ];
+
+    /// The name `doctor` and the screens show.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SchedSwitch => "sched_switch",
+            Self::SchedWaking => "sched_waking",
+            Self::Fork => "sched_process_fork",
+            Self::Exec => "sched_process_exec",
+            Self::Exit => "sched_process_exit",
+            Self::CgroupFreeze => "cgroup_freeze",
+            Self::CgroupUnfreeze => "cgroup_unfreeze",
+            Self::CgroupNotifyFrozen => "cgroup_notify_frozen",
+            Self::CgroupAttach => "cgroup_attach_task",
+            Self::TaskAsked => "task_asked",
+            Self::Refrigerated => "refrigerated",
+            Self::Sample => "sample",
+        }
+    }
+}
+
+/// Number of counter slots.
+pub const HOOKS: u32 = 12;
+
+/// What became of everything one hook looked at, on one CPU: seen = filtered + submitted + ring full + read failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct HookCounters {
+    /// Looks taken.
+    pub seen: u64,
+    /// Not of the watched subtree, or not of interest.
+    pub filtered: u64,
+    /// Records that reached the ring.
+    pub submitted: u64,
+    /// Records lost because the ring was full.
+    pub ring_full: u64,
+    /// Looks that failed because kernel memory could not be read, or the cgroup lies too deep.
+    pub read_failed: u64,
+}
+
+crate::layout!(HookCounters, 40, seen @ 0, filtered @ 8, submitted @ 16, ring_full @ 24, read_failed @ 32);
+
+#[cfg(feature = "user")]
+// SAFETY: `HookCounters` is `repr(C)`, made of `u64` only, without padding: any bytes are a value of it.
+unsafe impl aya::Pod for HookCounters {}

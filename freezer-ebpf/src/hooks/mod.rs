@@ -1,0 +1,8 @@
+//! One file per kernel subject; each program a thin shell around its body.
+
+mod cgroup;
+mod freezer;
+mod process;
+mod sample;
+mod sched;
+mod snapshot;

@@ -1,0 +1,167 @@
+//! The task iterator: one record per task, with its kernel stack.
+
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::{bpf_get_task_stack, bpf_seq_write};
+use freezer_common::snapshot::{
+    FROZEN_V1, FROZEN_V2, HAS_FROZEN_V2, HAS_JOBCTL, HAS_LOCK, HAS_ON_CPU, HAS_SINCE, HAS_THROTTLED,
+    LOCK_READERS, ON_CPU, SCOPE_WATCHED, STACK_FRAMES, STACKS_ALL, STACKS_NONE, THROTTLED, TaskRecord,
+};
+
+use crate::{
+    filter::{self, Watched},
+    kernel::{
+        cgroup, clock, lock,
+        memory::{Kernel, Memory as _, Raw, Typed},
+        offsets::{
+            TASK_CPU, TASK_EXIT_STATE, TASK_FLAGS, TASK_JOBCTL, TASK_NIVCSW, TASK_NVCSW, TASK_ON_CPU,
+            TASK_POLICY, TASK_SAVED_STATE, TASK_START, WATCH_HIERARCHY, present,
+        },
+        task,
+    },
+    maps::{REQUEST, SCRATCH, Scratch},
+};
+
+/// `struct bpf_iter__task` (kernel/bpf/task_iter.c). Untyped pointers: typed ones would put forward declarations
+/// into the object whose order differs from build to build.
+#[repr(C)]
+pub struct TaskContext {
+    meta: *const Meta,
+    task: *mut c_void,
+}
+
+/// `struct bpf_iter_meta` (include/linux/bpf.h)
+#[repr(C)]
+struct Meta {
+    seq: *mut c_void,
+    session_id: u64,
+    seq_num: u64,
+}
+
+const RECORD: usize = size_of::<TaskRecord>();
+
+/// One step of the walk; a null task ends it.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/task")]
+pub extern "C" fn snapshot(ctx: *const TaskContext) -> i32 {
+    // SAFETY: the kernel hands over its context; the task is checked for null.
+    unsafe {
+        let task = (*ctx).task;
+        if task.is_null() {
+            return 0;
+        }
+        step((*(*ctx).meta).seq, task)
+    }
+}
+
+#[inline(always)]
+unsafe fn step(seq: *mut c_void, task: *mut c_void) -> i32 {
+    let (Some(request), Some(scratch)) = (REQUEST.get(0), SCRATCH.get_ptr_mut(0)) else { return 0 };
+    // SAFETY: `task` is a task whose type the verifier knows; `scratch` is this CPU's slot.
+    unsafe {
+        if request.scope == SCOPE_WATCHED && !matches!(filter::task::<Raw>(task), Watched::Inside) {
+            return 0;
+        }
+        fill(&raw mut (*scratch).record, task);
+        let stacks = request.stacks;
+        let len = RECORD + stack_of(scratch, task, stacks);
+        (*scratch).record.len = len as u32;
+        (*scratch).record.frames = ((len - RECORD) / 8) as u32;
+        // Where the buffer is full the kernel asks for the same task again on the next read: nothing is lost.
+        bpf_seq_write(seq.cast(), scratch.cast(), len as u32);
+    }
+    0
+}
+
+/// Takes the stack as asked and gives its length in bytes.
+#[inline(always)]
+unsafe fn stack_of(scratch: *mut Scratch, task: *mut c_void, stacks: u32) -> usize {
+    // SAFETY: `scratch` is this CPU's slot, and the stack is written into room of exactly that size.
+    unsafe {
+        let marks = (*scratch).record.marks;
+        // In the other hierarchy the mark may mean little: waiting for a vfork child sets v2's without any freeze
+        // (`wait_for_vfork_done`, kernel/fork.c).
+        let frozen = marks
+            & match WATCH_HIERARCHY.load() {
+                1 => FROZEN_V1,
+                2 => FROZEN_V2,
+                _ => FROZEN_V1 | FROZEN_V2,
+            }
+            != 0;
+        // The stack of a task that runs at this moment changes while it is read: samples tell that one.
+        if stacks == STACKS_NONE || (frozen && stacks != STACKS_ALL) || marks & ON_CPU != 0 {
+            return 0;
+        }
+        let room = &raw mut (*scratch).stack;
+        let bytes = bpf_get_task_stack(task.cast(), room.cast(), (STACK_FRAMES * 8) as u32, 0);
+        if bytes > 0 && bytes <= (STACK_FRAMES * 8) as i64 { bytes as usize } else { 0 }
+    }
+}
+
+#[inline(always)]
+unsafe fn fill(record: *mut TaskRecord, task: *mut c_void) {
+    let who: Kernel = task;
+    // SAFETY: `task` is a task whose type the verifier knows, `record` valid for writes.
+    unsafe {
+        let state = task::state::<Typed>(who);
+        let lock = lock::awaited(who);
+        let since = clock::since(who);
+        *record = TaskRecord {
+            len: 0,
+            frames: 0,
+            address: who as u64,
+            start_ns: Typed::load(who, &TASK_START).unwrap_or(0),
+            since_ns: since.unwrap_or(0),
+            switches: Typed::load::<u64>(who, &TASK_NVCSW).unwrap_or(0)
+                + Typed::load::<u64>(who, &TASK_NIVCSW).unwrap_or(0),
+            jobctl: Typed::load(who, &TASK_JOBCTL).unwrap_or(0),
+            cgroup_v1: cgroup_id(cgroup::v1_of::<Raw>(who)),
+            cgroup_v2: cgroup_id(cgroup::v2_of::<Raw>(who)),
+            lock_owner_address: lock.as_ref().map_or(0, |lock| lock.owner),
+            lock_owner: lock.as_ref().map_or(0, |lock| lock.tid),
+            lock_kind: lock.as_ref().map_or(0, |lock| lock.kind),
+            tid: task::tid::<Typed>(who).unwrap_or(0),
+            tgid: task::tgid::<Typed>(who).unwrap_or(0),
+            parent: task::parent::<Raw>(who),
+            tracer: task::tracer::<Raw>(who),
+            state,
+            saved_state: task::word::<Typed>(who, &TASK_SAVED_STATE),
+            exit_state: task::word::<Typed>(who, &TASK_EXIT_STATE),
+            flags: task::word::<Typed>(who, &TASK_FLAGS),
+            cpu: task::word::<Typed>(who, &TASK_CPU),
+            policy: task::word::<Typed>(who, &TASK_POLICY),
+            marks: marks_of(who, state)
+                | if since.is_some() { HAS_SINCE } else { 0 }
+                | lock.map_or(0, |lock| HAS_LOCK | if lock.readers { LOCK_READERS } else { 0 }),
+            reserved: 0,
+            comm: task::comm(who),
+        };
+    }
+}
+
+#[inline(always)]
+unsafe fn cgroup_id(cgroup: Option<Kernel>) -> u64 {
+    // SAFETY: passed on from the caller: the cgroup of a task.
+    cgroup.and_then(|cgroup| unsafe { cgroup::id::<Raw>(cgroup) }).unwrap_or(0)
+}
+
+#[inline(always)]
+unsafe fn marks_of(who: Kernel, state: u32) -> u32 {
+    let mut marks = 0;
+    // SAFETY: `who` is a task whose type the verifier knows.
+    unsafe {
+        if let Some(on_cpu) = Typed::load::<i32>(who, &TASK_ON_CPU) {
+            marks |= HAS_ON_CPU | if on_cpu == 0 { 0 } else { ON_CPU };
+        }
+        if task::frozen_v1::<Typed>(who, state) {
+            marks |= FROZEN_V1;
+        }
+        if let Some(frozen) = task::frozen_v2::<Typed>(who) {
+            marks |= HAS_FROZEN_V2 | if frozen { FROZEN_V2 } else { 0 };
+        }
+        if let Some(throttled) = clock::throttled(who) {
+            marks |= HAS_THROTTLED | if throttled { THROTTLED } else { 0 };
+        }
+    }
+    if present(&TASK_JOBCTL) { marks | HAS_JOBCTL } else { marks }
+}

@@ -1,0 +1,225 @@
+//! The cases: each a stuck, slow or harmless freeze, with what a right diagnosis of it says.
+
+mod cpu_starved;
+mod cpu_throttled;
+mod exiting;
+mod frozen_elsewhere;
+mod fs_frozen;
+mod fuse_descriptor;
+mod fuse_flush_in_exit;
+mod fuse_server;
+mod fuse_threads;
+mod harmless;
+mod kernel_thread;
+mod kernel_work;
+mod lock_directory;
+mod lock_file_position;
+mod userfault;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::cgroup::{Cgroup, Hierarchy};
+use crate::error::Result;
+use crate::scene::{Scene, WorkerId};
+
+/// How long a worker may take to get stuck.
+const STUCK: Duration = Duration::from_secs(10);
+
+/// One reproducer.
+pub struct Case {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it shows, in a sentence.
+    pub about: &'static str,
+    /// Where the mechanism can occur.
+    pub hierarchies: &'static [Hierarchy],
+    /// Builds it.
+    pub set_up: fn(&mut Scene, &Place) -> Result<Stage>,
+}
+
+impl fmt::Debug for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Case").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Where a case makes its cgroup.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Which freezer.
+    pub hierarchy: Hierarchy,
+    /// A name below its root; `None`: a new one.
+    pub name: Option<String>,
+}
+
+impl Place {
+    /// A cgroup with a name of its own.
+    #[must_use]
+    pub fn new(hierarchy: Hierarchy) -> Self {
+        Self { hierarchy, name: None }
+    }
+
+    /// The cgroup to freeze, with two ordinary processes in it that freeze like any other.
+    fn cgroup(&self, scene: &mut Scene) -> Result<Cgroup> {
+        let cgroup = self.empty_cgroup(scene)?;
+        scene.worker_in(&cgroup, &crate::Job::Sleep)?;
+        scene.worker_in(&cgroup, &crate::Job::Threads(3))?;
+        Ok(cgroup)
+    }
+
+    fn empty_cgroup(&self, scene: &mut Scene) -> Result<Cgroup> {
+        match &self.name {
+            Some(name) => scene.cgroup_named(self.hierarchy, name),
+            None => scene.cgroup(self.hierarchy),
+        }
+    }
+}
+
+/// What is done right before the freeze, where the mechanism does not last.
+pub type Trigger = Box<dyn FnOnce(&mut Scene) -> Result<()>>;
+
+/// A case that has been set up.
+pub struct Stage {
+    /// The cgroup to freeze.
+    pub cgroup: Cgroup,
+    /// What comes of it.
+    pub outcome: Outcome,
+    /// The tasks to be blamed; no other may be.
+    pub blockers: Vec<Expected>,
+    /// To be called right before the freeze.
+    pub trigger: Option<Trigger>,
+    /// A time limit for the freeze that the mechanism surely outlasts.
+    pub limit: Duration,
+}
+
+/// What a freeze comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It succeeds; nobody is to be blamed.
+    Frozen,
+    /// It does not within the limit.
+    TimedOut,
+    /// It never can.
+    Impossible,
+}
+
+/// A blocker as a right diagnosis names it.
+#[derive(Clone, Debug)]
+pub struct Expected {
+    /// Thread id.
+    pub tid: i32,
+    /// Process id.
+    pub pid: i32,
+    /// Cause, by its name.
+    pub cause: &'static str,
+    /// How sure the diagnosis may and must be, where the mechanism decides that.
+    pub certainty: Option<&'static str>,
+    /// What it waits for, nearest first; more may be told between and behind.
+    pub waits_for: Vec<Holder>,
+    /// It is exiting meanwhile.
+    pub exiting: bool,
+}
+
+/// A step on the way to the culprit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// A process or one of its threads.
+    Task {
+        /// Process id.
+        pid: i32,
+        /// Thread id, where it is a particular thread.
+        tid: Option<i32>,
+        /// Whether it is frozen itself.
+        frozen: bool,
+        /// The cgroup it is frozen in, where it is.
+        cgroup: Option<PathBuf>,
+    },
+    /// A mounted filesystem.
+    Mount(PathBuf),
+    /// A cgroup.
+    Cgroup(PathBuf),
+}
+
+impl Stage {
+    /// A freeze that is stuck for good.
+    fn stuck(cgroup: Cgroup, blockers: Vec<Expected>) -> Self {
+        Self {
+            cgroup,
+            outcome: Outcome::TimedOut,
+            blockers,
+            trigger: None,
+            limit: Duration::from_millis(500),
+        }
+    }
+
+    /// A freeze that succeeds.
+    fn frozen(cgroup: Cgroup) -> Self {
+        Self { outcome: Outcome::Frozen, limit: Duration::from_secs(10), ..Self::stuck(cgroup, Vec::new()) }
+    }
+
+    /// Stuck only if this was done right before.
+    fn after(mut self, trigger: impl FnOnce(&mut Scene) -> Result<()> + 'static) -> Self {
+        self.trigger = Some(Box::new(trigger));
+        self
+    }
+}
+
+impl Expected {
+    /// The main thread of a worker.
+    fn main_of(scene: &Scene, worker: WorkerId, cause: &'static str) -> Self {
+        let pid = scene[worker].pid();
+        Self { tid: pid, pid, cause, certainty: None, waits_for: Vec::new(), exiting: false }
+    }
+
+    fn thread(mut self, tid: i32) -> Self {
+        self.tid = tid;
+        self
+    }
+
+    fn certainty(mut self, certainty: &'static str) -> Self {
+        self.certainty = Some(certainty);
+        self
+    }
+
+    fn waits_for(mut self, holders: impl Into<Vec<Holder>>) -> Self {
+        self.waits_for = holders.into();
+        self
+    }
+}
+
+impl Holder {
+    /// A process that is not frozen.
+    fn running(scene: &Scene, worker: WorkerId) -> Self {
+        Self::Task { pid: scene[worker].pid(), tid: None, frozen: false, cgroup: None }
+    }
+
+    /// A process that is frozen, by this cgroup.
+    fn frozen(scene: &Scene, worker: WorkerId, cgroup: &Cgroup) -> Self {
+        let cgroup = Some(cgroup.path().to_path_buf());
+        Self::Task { pid: scene[worker].pid(), tid: None, frozen: true, cgroup }
+    }
+}
+
+/// Every case, in the order of the catalogue of causes.
+#[must_use]
+pub fn all() -> Vec<Case> {
+    let mut all = vec![fuse_server::OUTSIDE, fuse_server::INSIDE, fuse_server::FROZEN_ELSEWHERE];
+    all.extend([fuse_descriptor::READ, fuse_descriptor::FSYNC, fuse_descriptor::CACHED_READ]);
+    all.extend([fuse_threads::CASE, fuse_flush_in_exit::CASE]);
+    all.extend([fs_frozen::WRITE, fs_frozen::MKDIR, fs_frozen::STORE]);
+    all.extend([lock_directory::CASE, lock_file_position::CASE]);
+    all.extend([userfault::OWN, userfault::HELD_OUTSIDE]);
+    all.extend([
+        exiting::MEMORY,
+        exiting::SOCKETS,
+        kernel_work::CASE,
+        cpu_throttled::CASE,
+        cpu_starved::CASE,
+    ]);
+    all.extend([kernel_thread::CASE, frozen_elsewhere::CASE]);
+    all.extend([harmless::STOPPED, harmless::TRACED, harmless::VFORK, harmless::FORK_STORM]);
+    all.extend([harmless::SLEEPERS, harmless::BUSY, harmless::FROZEN_V2_FIRST, fs_frozen::WRITE_V1]);
+    all
+}

@@ -1,0 +1,22 @@
+//! Where and how a worker is scheduled.
+
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
+
+use crate::error::{Result, Tried as _};
+
+/// Runs this thread on one CPU only.
+pub(super) fn pin(cpu: usize) -> Result<()> {
+    let mut set = CpuSet::new();
+    set.set(cpu).tried("choose", format!("CPU {cpu}"))?;
+    sched_setaffinity(Pid::from_raw(0), &set).tried("run on", format!("CPU {cpu}"))
+}
+
+/// Makes this thread a real-time one: nothing of the ordinary class runs beside it on its CPU but what the
+/// kernel's fair server lets through (kernel/sched/deadline.c since 6.12: 50 ms of each second).
+pub(super) fn fifo() -> Result<()> {
+    let parameters = libc::sched_param { sched_priority: 1 };
+    // SAFETY: the pointer is to a live sched_param; 0 is the calling thread.
+    let result = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const parameters) };
+    nix::errno::Errno::result(result).map(drop).tried("become", "SCHED_FIFO")
+}

@@ -1,0 +1,64 @@
+//! Programs from Debian packages that the real-kernel tests and the benchmark use.
+
+use std::process::Command;
+
+use anyhow::Context;
+
+use super::Need;
+use crate::host::{Rights, find_program};
+use crate::step::Log;
+
+/// A program, and the package that brings it.
+struct Program {
+    name: &'static str,
+    package: &'static str,
+}
+
+const PROGRAMS: &[Program] = &[
+    // A loop device with a filesystem to freeze: the fs-frozen and block-io scenarios.
+    Program { name: "mkfs.ext4", package: "e2fsprogs" },
+    Program { name: "losetup", package: "mount" },
+    // What freezes are compared with in `bench`.
+    Program { name: "runc", package: "runc" },
+];
+
+/// The packages whose programs are not here.
+pub fn missing() -> Option<Need> {
+    let packages: Vec<&'static str> = PROGRAMS
+        .iter()
+        .filter(|program| find_program(program.name).is_none())
+        .map(|found| found.package)
+        .collect();
+    if packages.is_empty() {
+        return None;
+    }
+    let names = packages.join(", ");
+    Some(Need {
+        name: format!("Debian packages: {names}"),
+        install: Box::new(move |log| {
+            install(&packages, log)
+                .with_context(|| format!("these packages must be installed by hand: {names}"))?;
+            Ok(String::new())
+        }),
+    })
+}
+
+fn install(packages: &[&str], log: &Log) -> anyhow::Result<()> {
+    let rights = Rights::find();
+    let apt_get = || {
+        let mut command = rights.command("apt-get");
+        command.env("DEBIAN_FRONTEND", "noninteractive");
+        command
+    };
+    let install = |log: &Log| log.run(install_command(&mut apt_get(), packages));
+    // A machine whose lists are fresh needs no update; one that never had any, or old ones, does.
+    if install(log).is_err() {
+        log.run(apt_get().arg("update"))?;
+        install(log)?;
+    }
+    Ok(())
+}
+
+fn install_command<'a>(apt_get: &'a mut Command, packages: &[&str]) -> &'a mut Command {
+    apt_get.args(["install", "--yes", "--no-install-recommends"]).args(packages)
+}

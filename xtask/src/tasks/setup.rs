@@ -1,0 +1,20 @@
+//! `cargo xtask setup`.
+
+use std::process::ExitCode;
+
+use lexopt::Parser;
+
+use crate::setup;
+use crate::step::Steps;
+
+pub fn run(arguments: &mut Parser) -> anyhow::Result<ExitCode> {
+    super::no_more(arguments)?;
+    let needs = setup::missing()?;
+    if needs.is_empty() {
+        println!("nothing is missing: `cargo xtask test` can start");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut steps = Steps::new(needs.len())?;
+    let done = setup::install(needs, &mut steps);
+    Ok(if done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
