@@ -15,6 +15,8 @@ pub mod verdict;
 mod arbitrary;
 #[cfg(test)]
 mod examples;
+#[cfg(test)]
+mod tests;
 
 pub use cause::Cause;
 pub use facts::Facts;

@@ -34,15 +34,20 @@ pub fn judge(case: &Case<'_>) -> Option<Finding> {
     };
     let mut finding = match known {
         Some(holder) => {
+            let own = holders.first() == Some(&case.task().tgid);
+            let of = if own { "its own process".to_owned() } else { format!("{}, {}", holder.who, holder.state) };
+            let release = if own {
+                "thaw: a thread of its own must serve the memory; ending the process ends the wait".to_owned()
+            } else if holder.frozen {
+                format!("thaw; then freeze the process that serves the memory ({}) last", holder.who)
+            } else {
+                format!("make {} serve its faults; ending it ends the wait, and loses that memory", holder.who)
+            };
             let mut finding = Finding::new(
                 Cause::Userfault,
                 Certainty::Likely,
-                format!("faults on memory served through the userfaultfd of {}, {}", holder.who, holder.state),
-                if holder.frozen {
-                    format!("thaw; then freeze the process that serves the memory ({}) last", holder.who)
-                } else {
-                    format!("make {} serve its faults; ending it ends the wait, and loses that memory", holder.who)
-                },
+                format!("faults on memory served through the userfaultfd of {of}"),
+                release,
             );
             finding.waits_for = holder.chain;
             finding
