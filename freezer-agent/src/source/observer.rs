@@ -21,9 +21,9 @@ use tokio::{
 use super::{
     counters::{self, Counters},
     object::{self, Opened},
-    programs::{self, refusal},
+    programs::{self, Attached, refusal},
     snapshot::{Scope, SnapshotError, Snapshots, Stacks},
-    symbols::LazySymbols,
+    symbols::{LazySymbols, SymbolsError},
 };
 use crate::{
     decode::{self, TaskLook},
@@ -98,6 +98,7 @@ pub struct Observer {
     undecodable: u64,
     snapshots: Snapshots,
     symbols: LazySymbols,
+    attached: Vec<Attached>,
     missing: Vec<Missing>,
     samples: Vec<PerfEventLinkId>,
     log: Option<EbpfLogger<&'static dyn log::Log>>,
@@ -122,9 +123,12 @@ impl Observer {
         let request = Array::try_from(take(&mut ebpf, "REQUEST")?)?;
         // Absent when the map was optimised away: then there is nothing to read.
         let log = if options.log { EbpfLogger::init(&mut ebpf).ok() } else { None };
-        let mut missing = plan.missing;
+        let (mut attached, mut missing) = (Vec::new(), plan.missing);
         for wish in &plan.wishes {
-            missing.extend(programs::attach(&mut ebpf, &types, wish).err());
+            match programs::attach(&mut ebpf, &types, wish) {
+                Ok(program) => attached.push(program),
+                Err(refused) => missing.push(refused),
+            }
         }
         Ok(Self {
             ebpf,
@@ -134,10 +138,22 @@ impl Observer {
             undecodable: 0,
             snapshots: Snapshots::new(request),
             symbols: LazySymbols::default(),
+            attached,
             missing,
             samples: Vec::new(),
             log,
         })
+    }
+
+    /// The programs at work.
+    #[must_use]
+    pub fn attached(&self) -> &[Attached] {
+        &self.attached
+    }
+
+    /// Whether kernel addresses can be given their names.
+    pub fn symbols(&mut self) -> Result<(), &SymbolsError> {
+        self.symbols.get().map(drop)
     }
 
     /// What this kernel or these privileges did not give, and what is lost without it.
