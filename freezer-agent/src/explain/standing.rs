@@ -58,11 +58,10 @@ fn marked_not_frozen(case: &Case<'_>) -> Standing {
 fn unmarked(case: &Case<'_>) -> Standing {
     let task = case.task();
     match (case.facts.hierarchy, task.state) {
-        (Hierarchy::V2, _) if task.kernel_thread => Standing::NotFrozen,
-        (_, _) if task.kernel_thread => Standing::Doubtful,
-        (_, TaskState::Running) => Standing::NotFrozen,
+        (Hierarchy::V1, _) if task.kernel_thread => Standing::Doubtful,
         (Hierarchy::V2, TaskState::Sleeping) if case.innermost(Mechanism::FrozenTrap) => Standing::Done,
-        (Hierarchy::V2, TaskState::Uninterruptible) => Standing::NotFrozen,
+        (_, TaskState::Running) | (Hierarchy::V2, TaskState::Uninterruptible) => Standing::NotFrozen,
+        (Hierarchy::V2, _) if task.kernel_thread => Standing::NotFrozen,
         (Hierarchy::V1, _) if case.innermost(Mechanism::Refrigerator) => Standing::Done,
         (Hierarchy::V1, TaskState::Uninterruptible) => unmarked_v1_d(case),
         _ => Standing::Doubtful,

@@ -9,7 +9,7 @@ pub fn mount_where<'a>(
     case: &Case<'a>,
     fits: impl Fn(&MountFacts) -> bool,
 ) -> Option<(&'a MountFacts, Certainty)> {
-    let fitting = |file: &&FileFacts| file.mount.as_ref().is_some_and(|mount| fits(mount));
+    let fitting = |file: &&FileFacts| file.mount.as_ref().is_some_and(&fits);
     let files = case.files();
     // A descriptor is the kernel's word; a path is the task's own, and symbolic links may lead elsewhere.
     let best = files

@@ -12,7 +12,7 @@
 //!
 //! Cost: a task whose pages are never served reads zeroes or dies of SIGBUS; the memory behind it is lost.
 //!
-//! Kernels: all with CONFIG_USERFAULTFD.
+//! Kernels: all with `CONFIG_USERFAULTFD`.
 //!
 //! Source: `fs/userfaultfd.c`, `handle_userfault`, `userfaultfd_show_fdinfo`; `mm/gup.c`, `faultin_page`.
 
