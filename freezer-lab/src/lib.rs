@@ -7,11 +7,13 @@
 //! A program that uses a scene calls [`run_as_worker_if_asked`] first thing in `main`, or has the `freezer-lab`
 //! binary beside it: workers are this program started again.
 
+pub mod agent;
 pub mod cases;
 pub mod cgroup;
 pub mod error;
 pub mod fuse;
 pub mod image;
+pub mod judge;
 pub mod mounts;
 pub mod proc;
 pub mod scene;

@@ -20,6 +20,18 @@ pub fn is_exiting(tid: i32) -> bool {
     stat_field(tid, 9).and_then(|flags| flags.parse::<u64>().ok()).is_some_and(|flags| flags & 4 != 0)
 }
 
+/// Time spent in the kernel so far, clock ticks.
+#[must_use]
+pub fn system_ticks(tid: i32) -> Option<u64> {
+    stat_field(tid, 15)?.parse().ok()
+}
+
+/// Scheduling policy, by its number in linux/sched.h.
+#[must_use]
+pub fn policy(tid: i32) -> Option<i32> {
+    stat_field(tid, 41)?.parse().ok()
+}
+
 /// Process ids of all processes and kernel threads whose name begins so.
 #[must_use]
 pub fn named(prefix: &str) -> Vec<i32> {

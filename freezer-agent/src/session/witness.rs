@@ -1,5 +1,6 @@
 //! Sees a cgroup's tasks: by BPF where the kernel and the privileges allow, else by /proc alone.
 
+use std::collections::HashSet;
 use std::io;
 
 use crate::cgroupfs::Cgroup;
@@ -95,7 +96,7 @@ impl Witness {
     pub fn look(&mut self) -> Vec<TaskSnapshot> {
         match self.walk(Scope::Watched, Stacks::None) {
             Some(tasks) => tasks,
-            None => procfs::snapshot(&self.cgroup.subtree_tasks().unwrap_or_default()),
+            None => procfs::snapshot(&self.cgroup.subtree_tasks().unwrap_or_default(), false),
         }
     }
 
@@ -103,8 +104,17 @@ impl Witness {
     pub fn look_at_host(&mut self) -> Vec<TaskSnapshot> {
         match self.walk(Scope::Host, Stacks::NotFrozen) {
             Some(tasks) => tasks,
-            None => procfs::snapshot_host(),
+            None => self.host_by_procfs(),
         }
+    }
+
+    fn host_by_procfs(&self) -> Vec<TaskSnapshot> {
+        let inside = self.cgroup.subtree_tasks().unwrap_or_default();
+        let mut tasks = procfs::snapshot(&inside, true);
+        let inside: HashSet<i32> = inside.into_iter().collect();
+        let outside: Vec<i32> = procfs::host_tids().into_iter().filter(|tid| !inside.contains(tid)).collect();
+        tasks.extend(procfs::snapshot(&outside, false));
+        tasks
     }
 
     fn walk(&mut self, scope: Scope, stacks: Stacks) -> Option<Vec<TaskSnapshot>> {

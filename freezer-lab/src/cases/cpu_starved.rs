@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use super::{Case, Expected, Holder, Stage};
-use crate::Job;
+use super::{Case, Expected, Holder, STUCK, Stage};
 use crate::cgroup::Hierarchy;
+use crate::{Job, proc, wait};
 
 /// How long the hog keeps its CPU; then it lets go by itself.
 const HOG_MS: u64 = 5000;
@@ -23,7 +23,11 @@ pub(super) const CASE: Case = Case {
         let hog = scene.worker(&Job::FifoHog { cpu, ms: HOG_MS })?;
         let blocker =
             Expected::main_of(scene, victim, "cpu-starved").waits_for([Holder::running(scene, hog)]);
-        let mut stage = Stage::stuck(cgroup, vec![blocker]).after(move |scene| scene[hog].go());
+        let mut stage = Stage::stuck(cgroup, vec![blocker]).after(move |scene| {
+            scene[hog].go()?;
+            let pid = scene[hog].pid();
+            wait::became(STUCK, "SCHED_FIFO", pid, || proc::policy(pid) == Some(libc::SCHED_FIFO))
+        });
         stage.limit = Duration::from_millis(300);
         Ok(stage)
     },

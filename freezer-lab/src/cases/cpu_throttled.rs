@@ -17,12 +17,13 @@ pub(super) const CASE: Case = Case {
     set_up: |scene, place| {
         let cgroup = place.cgroup(scene)?;
         let task = scene.worker(&Job::Spin(None))?;
+        let pid = scene[task].pid();
         scene[task].put_in(&cgroup)?;
-        let limited = quota(scene, &cgroup, scene[task].pid())?;
+        let limited = quota(scene, &cgroup, pid)?;
         scene[task].go()?;
         let blocker =
             Expected::main_of(scene, task, "cpu-throttled").waits_for([Holder::Cgroup(limited.clone())]);
-        let mut stage = Stage::stuck(cgroup, vec![blocker]).after(move |_| just_throttled(&limited));
+        let mut stage = Stage::stuck(cgroup, vec![blocker]).after(move |_| just_throttled(pid, &limited));
         stage.limit = Duration::from_millis(300);
         Ok(stage)
     },
@@ -45,12 +46,9 @@ fn quota(scene: &mut Scene, cgroup: &Cgroup, pid: i32) -> Result<PathBuf> {
 }
 
 /// Waits until the quota has just run out: the next refill is a period away.
-fn just_throttled(limited: &Path) -> Result<()> {
+fn just_throttled(pid: i32, limited: &Path) -> Result<()> {
     let before = throttled_times(limited);
-    if wait::until(STUCK, || throttled_times(limited) > before) {
-        return Ok(());
-    }
-    Err(Error::new("see", format!("throttling in {}", limited.display()), "its cpu.stat counts none"))
+    wait::became(STUCK, "throttled", pid, || throttled_times(limited) > before)
 }
 
 fn throttled_times(limited: &Path) -> Option<u64> {

@@ -1,27 +1,40 @@
-//! A process that takes seconds to tear its memory down, asked to freeze meanwhile.
+//! A process that takes seconds to tear its memory or its files down, asked to freeze meanwhile.
 
-use super::{Case, Expected, STUCK, Stage};
+use std::time::Duration;
+
+use super::{Case, Expected, Place, STUCK, Stage};
 use crate::cgroup::Hierarchy;
-use crate::error::Error;
+use crate::error::Result;
+use crate::scene::Scene;
 use crate::{Job, proc, wait};
 
-pub(super) const CASE: Case = Case {
-    name: "exiting",
-    about: "exit of a process with seconds' worth of page tables",
+/// It computes: R.
+pub(super) const MEMORY: Case = Case {
+    name: "exiting-memory",
+    about: "exit of a process with 64 GiB of page table entries",
     hierarchies: &Hierarchy::BOTH,
-    set_up: |scene, place| {
-        let cgroup = place.cgroup(scene)?;
-        let task = scene.worker(&Job::ExitWithMuch)?;
-        scene[task].put_in(&cgroup)?;
-        let mut blocker = Expected::main_of(scene, task, "exiting");
-        blocker.exiting = true;
-        Ok(Stage::stuck(cgroup, vec![blocker]).after(move |scene| {
-            scene[task].go()?;
-            let pid = scene[task].pid();
-            if wait::until(STUCK, || proc::is_exiting(pid)) {
-                return Ok(());
-            }
-            Err(Error::new("see", format!("worker {pid} exit"), "it does not"))
-        }))
-    },
+    set_up: |scene, place| exiting(scene, place, &Job::ExitWithMuch),
 };
+
+/// It waits: D.
+pub(super) const SOCKETS: Case = Case {
+    name: "exiting-sockets",
+    about: "exit of a process with 300 packet sockets, each of which takes a grace period to close",
+    hierarchies: &Hierarchy::BOTH,
+    set_up: |scene, place| exiting(scene, place, &Job::ExitWithSockets),
+};
+
+fn exiting(scene: &mut Scene, place: &Place, job: &Job) -> Result<Stage> {
+    let cgroup = place.cgroup(scene)?;
+    let task = scene.worker(job)?;
+    scene[task].put_in(&cgroup)?;
+    let mut blocker = Expected::main_of(scene, task, "exiting");
+    blocker.exiting = true;
+    let mut stage = Stage::stuck(cgroup, vec![blocker]).after(move |scene| {
+        scene[task].go()?;
+        let pid = scene[task].pid();
+        wait::became(STUCK, "exiting", pid, || proc::is_exiting(pid))
+    });
+    stage.limit = Duration::from_millis(300);
+    Ok(stage)
+}

@@ -18,7 +18,7 @@ pub(super) const CASE: Case = Case {
         let holder_pid = scene[holder].pid();
         scene[holder].wait_stuck(holder_pid, 'S', "request_wait_answer", STUCK)?;
         let waiter = scene.worker_in(&cgroup, &Job::Mkdir(dir.join("other")))?;
-        scene[waiter].wait_stuck(scene[waiter].pid(), 'D', "rwsem", STUCK)?;
+        scene[waiter].wait_stuck(scene[waiter].pid(), 'D', "filename_create", STUCK)?;
         let owner = Holder::Task { pid: holder_pid, tid: Some(holder_pid), frozen: false, cgroup: None };
         let blocker = Expected::main_of(scene, waiter, "lock-held").certainty("certain").waits_for([
             owner,

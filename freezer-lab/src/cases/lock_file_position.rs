@@ -17,7 +17,7 @@ pub(super) const CASE: Case = Case {
         let (pid, second) = (scene[reader].pid(), scene[reader].tids()[1]);
         scene[reader].wait_stuck(pid, 'S', "request_wait_answer", STUCK)?;
         scene[reader].go()?;
-        scene[reader].wait_stuck(second, 'D', "mutex", STUCK)?;
+        scene[reader].wait_stuck(second, 'D', "fdget_pos", STUCK)?;
         let server = Holder::running(scene, server);
         let owner = Holder::Task { pid, tid: Some(pid), frozen: false, cgroup: None };
         let first = Expected::main_of(scene, reader, "fuse-request")

@@ -211,7 +211,13 @@ pub fn all() -> Vec<Case> {
     all.extend([fs_frozen::WRITE, fs_frozen::MKDIR, fs_frozen::STORE]);
     all.extend([lock_directory::CASE, lock_file_position::CASE]);
     all.extend([userfault::OWN, userfault::HELD_OUTSIDE]);
-    all.extend([exiting::CASE, kernel_work::CASE, cpu_throttled::CASE, cpu_starved::CASE]);
+    all.extend([
+        exiting::MEMORY,
+        exiting::SOCKETS,
+        kernel_work::CASE,
+        cpu_throttled::CASE,
+        cpu_starved::CASE,
+    ]);
     all.extend([kernel_thread::CASE, frozen_elsewhere::CASE]);
     all.extend([harmless::STOPPED, harmless::TRACED, harmless::VFORK, harmless::FORK_STORM]);
     all.extend([harmless::SLEEPERS, harmless::BUSY, harmless::FROZEN_V2_FIRST, fs_frozen::WRITE_V1]);

@@ -12,7 +12,7 @@ use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{Pid, gettid};
 use serde::{Deserialize, Serialize};
 
-use super::{cpu, fork, memory, next_word, ready, userfault};
+use super::{cpu, fork, memory, next_word, ready, sockets, userfault};
 use crate::error::{Error, Result, Tried as _};
 use crate::fuse;
 
@@ -46,10 +46,12 @@ pub enum Job {
     Write(PathBuf),
     /// Makes and maps a file; then stores a byte into the mapping.
     StoreIntoMapping(PathBuf),
-    /// Maps memory many times over; then unmaps it all in one system call that takes seconds.
-    UnmapMuch,
-    /// Maps memory many times over; then exits, which takes seconds.
+    /// Reserves terabytes of address space; then looks through it in one system call that takes seconds.
+    LookThroughMuch,
+    /// Maps memory many times over; then exits, which takes a second.
     ExitWithMuch,
+    /// Opens hundreds of packet sockets; then exits, which takes seconds.
+    ExitWithSockets,
     /// Opens a file; then exits with it open.
     ExitWithOpen(PathBuf),
     /// Registers memory with a userfaultfd that nobody reads; then writes it to a pipe. Before that it closes the
@@ -108,11 +110,9 @@ impl Job {
                 with_new(&path, |mut file| file.write_all(b"x").tried("write", path.display()))
             }
             Self::StoreIntoMapping(path) => with_new(&path, memory::store_into_mapping),
-            Self::UnmapMuch => memory::Much::map()?.then_unmap(),
-            Self::ExitWithMuch => {
-                let _mapped = memory::Much::map()?;
-                after_ready(|| std::process::exit(0))
-            }
+            Self::LookThroughMuch => memory::look_through_much(),
+            Self::ExitWithMuch => memory::exit_with_much(),
+            Self::ExitWithSockets => sockets::exit_with_sockets(),
             Self::ExitWithOpen(path) => with_open(&path, |_| std::process::exit(0)),
             Self::Userfault { close } => userfault::run(close),
             Self::HoldDescriptor { pid, fd } => userfault::hold(pid, fd),

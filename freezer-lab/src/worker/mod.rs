@@ -7,6 +7,7 @@ mod cpu;
 mod fork;
 mod job;
 mod memory;
+mod sockets;
 mod userfault;
 
 use std::env;
