@@ -10,7 +10,9 @@ fn main() {
     let manifest = Path::new(&manifest);
     let workspace = manifest.parent().unwrap_or(manifest);
     let recorded = manifest.join("ebpf/freezer.bpf.digest");
-    for path in ["freezer-ebpf/Cargo.toml", "freezer-ebpf/src", "freezer-common/Cargo.toml", "freezer-common/src"] {
+    for path in
+        ["freezer-ebpf/Cargo.toml", "freezer-ebpf/src", "freezer-common/Cargo.toml", "freezer-common/src"]
+    {
         println!("cargo::rerun-if-changed={}", workspace.join(path).display());
     }
     println!("cargo::rerun-if-changed={}", recorded.display());

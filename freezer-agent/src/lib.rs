@@ -13,4 +13,5 @@ pub mod gather;
 pub mod host;
 pub mod model;
 pub mod report;
+pub mod session;
 pub mod source;

@@ -21,7 +21,7 @@ pub const SCOPE_WATCHED: u32 = 0;
 pub const SCOPE_HOST: u32 = 1;
 /// No kernel stacks.
 pub const STACKS_NONE: u32 = 0;
-/// Kernel stacks of tasks that are frozen in neither hierarchy.
+/// Kernel stacks of tasks that are not frozen in the watched hierarchy (in none, where nothing is watched).
 pub const STACKS_NOT_FROZEN: u32 = 1;
 /// Kernel stacks of all tasks.
 pub const STACKS_ALL: u32 = 2;

@@ -4,13 +4,14 @@
 //! allow one comparison, cannot be known from a path inside a cgroup namespace. Plain loads make the walk cheap.
 
 use crate::kernel::{
-    cgroup,
+    cgroup::{self, Steps, Up},
     memory::{Kernel, Memory},
     offsets::{WATCH_HIERARCHY, WATCH_ID},
 };
 
-/// Deepest nesting followed. Container hosts nest 5 to 10 levels; the verifier needs some bound.
-const MAX_DEPTH: usize = 40;
+/// Deepest nesting followed. Container hosts nest 5 to 12 levels; every level more costs at load,
+/// where the verifier walks them all.
+const MAX_DEPTH: usize = 32;
 
 /// What the walk found.
 #[derive(Clone, Copy)]
@@ -49,17 +50,20 @@ pub unsafe fn task<M: Memory>(task: Kernel) -> Watched {
 #[inline(always)]
 pub unsafe fn subtree<M: Memory>(mut cgroup: Kernel) -> Watched {
     let watched = WATCH_ID.load();
+    let steps = Steps::new();
     for _ in 0..MAX_DEPTH {
-        // SAFETY: `cgroup` is a cgroup, and so is its parent.
-        match unsafe { cgroup::id::<M>(cgroup) } {
+        // Each step leaves the loop where it fails: paths that meet again would multiply for the verifier.
+        // SAFETY: `cgroup` is a cgroup.
+        match unsafe { steps.id::<M>(cgroup) } {
             None => return Watched::Unreadable,
             Some(id) if id == watched => return Watched::Inside,
             Some(_) => {}
         }
-        // SAFETY: as above.
-        match unsafe { cgroup::parent::<M>(cgroup) } {
-            None => return Watched::Outside,
-            Some(parent) => cgroup = parent,
+        // SAFETY: as above, and so is its parent.
+        match unsafe { steps.parent::<M>(cgroup) } {
+            Up::Root => return Watched::Outside,
+            Up::Unreadable => return Watched::Unreadable,
+            Up::Parent(parent) => cgroup = parent,
         }
     }
     Watched::Unreadable

@@ -31,7 +31,8 @@ pub fn check(workspace: &Path) -> Result<()> {
         compile(workspace)? == committed,
         "{OBJECT} is not what its sources give; run `cargo xtask ebpf` and commit the result"
     );
-    let recorded = fs::read_to_string(workspace.join(DIGEST)).with_context(|| format!("cannot read {DIGEST}"))?;
+    let recorded =
+        fs::read_to_string(workspace.join(DIGEST)).with_context(|| format!("cannot read {DIGEST}"))?;
     let now = digest::of_sources(workspace).context("cannot read the eBPF sources")?;
     ensure!(recorded.trim() == now, "{DIGEST} does not belong to these sources; run `cargo xtask ebpf`");
     Ok(())
@@ -39,11 +40,21 @@ pub fn check(workspace: &Path) -> Result<()> {
 
 /// Compiles the kernel side and gives the stripped object.
 fn compile(workspace: &Path) -> Result<Vec<u8>> {
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), PathBuf::from).join("ebpf");
+    let target =
+        env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), PathBuf::from).join("ebpf");
     let sysroot = sysroot()?;
     let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .current_dir(workspace)
-        .args(["build", "--quiet", "--locked", "--release", "--package", "freezer-ebpf", "--bin", "freezer-ebpf"])
+        .args([
+            "build",
+            "--quiet",
+            "--locked",
+            "--release",
+            "--package",
+            "freezer-ebpf",
+            "--bin",
+            "freezer-ebpf",
+        ])
         .args(["--features", "bpf", "--target", TARGET, "-Z", "build-std=core"])
         // The BPF target and build-std are unstable: this build alone gets them from the stable compiler.
         .env("RUSTC_BOOTSTRAP", "1")
@@ -62,7 +73,10 @@ fn compile(workspace: &Path) -> Result<Vec<u8>> {
         .env("LD_LIBRARY_PATH", sysroot.join("lib"))
         .status()
         .context("cannot run cargo for the eBPF programs")?;
-    ensure!(status.success(), "building the eBPF programs failed; `cargo xtask setup` provides bpf-linker and rust-src");
+    ensure!(
+        status.success(),
+        "building the eBPF programs failed; `cargo xtask setup` provides bpf-linker and rust-src"
+    );
     strip(&sysroot, &target.join(TARGET).join("release/freezer-ebpf"))
 }
 

@@ -77,11 +77,29 @@ impl FileError {
 /// Whole content of `dir/file`.
 pub fn read(dir: &Path, file: &str) -> Result<Vec<u8>, FileError> {
     let path = dir.join(file);
-    let mut bytes = Vec::with_capacity(256);
-    match File::open(&path).and_then(|mut file| file.read_to_end(&mut bytes)) {
-        Ok(_) => Ok(bytes),
+    match File::open(&path).and_then(slurp) {
+        Ok(bytes) => Ok(bytes),
         Err(source) => Err(FileError::new(Action::Read, path, source)),
     }
+}
+
+/// Reads to the end without asking for the size first: these files say 0.
+fn slurp(mut file: File) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; 4096];
+    let mut length = 0;
+    loop {
+        if length == bytes.len() {
+            bytes.resize(length * 2, 0);
+        }
+        match file.read(&mut bytes[length..]) {
+            Ok(0) => break,
+            Ok(more) => length += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(length);
+    Ok(bytes)
 }
 
 /// One write of `value` to `dir/file`; EINTR and EBUSY are tried again for about a tenth of a second.

@@ -1,11 +1,14 @@
 //! The one place where errors become exit codes and outcomes (contract: "Exit codes").
 
 use std::io;
+use std::path::PathBuf;
 
 use nix::sys::signal::Signal;
 
 use crate::cgroupfs::{ResolveError, Trouble};
 use crate::control::{ControlError, Ended};
+use crate::explain::record::RecordError;
+use crate::model::Name;
 use crate::report::Outcome;
 
 /// Done.
@@ -32,6 +35,15 @@ pub enum Failure {
     /// The freezer could not be examined or used.
     #[error(transparent)]
     Control(#[from] ControlError),
+    /// A record of facts.
+    #[error("{}: {error}", Name::from(path.as_path()))]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong with it.
+        #[source]
+        error: RecordError,
+    },
     /// Stdout.
     #[error("writing the result: {0}")]
     Output(#[source] io::Error),
@@ -50,7 +62,7 @@ impl Failure {
             | Self::Control(ControlError::Gone { .. } | ControlError::NoV2Freezer { .. }) => NO_CGROUP,
             Self::Control(ControlError::Permission(_)) => PERMISSION,
             Self::Control(ControlError::Refused(_)) => REFUSED,
-            Self::Control(_) | Self::Runtime(_) | Self::Output(_) => FAILURE,
+            Self::Control(_) | Self::Runtime(_) | Self::Output(_) | Self::Record { .. } => FAILURE,
         }
     }
 

@@ -5,21 +5,25 @@
 //! or SIGHUP arrives, the state found before is put back: a request of this command is taken back, one that somebody
 //! else had made stays. `--on-timeout leave` lets the request stand after the limit or an impossible freeze.
 //!
+//! With `--explain` the freeze is watched by eBPF programs: how long each task took, and which tasks block, why, and
+//! the way out. Where BPF is not allowed /proc alone is read, and what is lost is said.
+//!
 //! Ended by a signal, the command exits with 128 plus the signal's number (130 for Ctrl-C). After `kill -9` nothing
 //! but the plain request remains: `freezer-agent status` shows it, `freezer-agent thaw` takes it back.
 //!
 //! Refused: the root of a hierarchy, the agent's own cgroup or an ancestor of it; without `--force` also the cgroup
 //! of process 1 and one that holds only kernel threads.
 
-use std::io::Write as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::args::Target;
 use super::exit::{self, Failure};
-use super::{duration, output};
+use super::{duration, output, watched};
+use crate::cgroupfs::Cgroup;
 use crate::control::{Ended, FileWatch, Interrupts, Request, check_safe, count};
-use crate::model::{FreezerState, Name};
-use crate::report::{Document, ObserverMode, ObserverReport, Screen, json, text, units};
+use crate::model::{FreezerState, Latency, Name};
+use crate::report::{Document, ObserverMode, ObserverReport};
 
 /// Freeze a cgroup and wait until every task of it is frozen
 ///
@@ -32,9 +36,12 @@ use crate::report::{Document, ObserverMode, ObserverReport, Screen, json, text, 
 pub struct Args {
     #[command(flatten)]
     target: Target,
+    /// Say how long each task took, and which tasks block, why, and the way out
+    #[arg(long)]
+    explain: bool,
     /// How long to wait: 500ms, 2s, 1m; a plain number means seconds
     #[arg(long, value_name = "D", default_value = "10s", value_parser = duration::parse)]
-    timeout: Duration,
+    pub(super) timeout: Duration,
     /// What to do when it is not frozen by then, or never can be
     #[arg(long, value_enum, default_value_t = OnTimeout::Thaw)]
     on_timeout: OnTimeout,
@@ -44,6 +51,12 @@ pub struct Args {
     /// Also freeze the cgroup of process 1, or one that holds only kernel threads
     #[arg(long)]
     force: bool,
+    /// With --explain, when it is not frozen: keep the facts in FILE, for `freezer-agent replay FILE` anywhere
+    #[arg(long, value_name = "FILE", requires = "explain")]
+    pub(super) record: Option<PathBuf>,
+    /// With --explain: the agent's own timings, as JSON on stderr
+    #[arg(long, hide = true, requires = "explain")]
+    pub(super) timings: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -57,9 +70,10 @@ enum OnTimeout {
 const EXAMPLES: &str = "\
 Examples:
   freezer-agent freeze --cgroup 0
+  freezer-agent freeze --cgroup 0 --explain
   freezer-agent freeze --cgroup /sys/fs/cgroup/unified/app.slice --timeout 2s
   freezer-agent freeze --cgroup docker/3f2a --hierarchy v1 --on-timeout leave
-  freezer-agent freeze --cgroup 0 --json | jq .outcome";
+  freezer-agent freeze --cgroup 0 --explain --json | jq -r '.blockers[].summary'";
 
 /// Runs the command; gives its exit code.
 pub fn run(args: &Args, verbose: bool) -> u8 {
@@ -71,47 +85,55 @@ fn attempt(args: &Args, verbose: bool) -> Result<u8, Failure> {
     let cgroup = args.target.resolve()?;
     check_safe(&cgroup, args.force)?;
     let interrupts = Interrupts::block()?;
+    let (ended, document) = if args.explain {
+        output::block_on(watched::freeze(&cgroup, args, verbose, &interrupts))??
+    } else {
+        plain(cgroup, args, &interrupts)?
+    };
+    output::document(&document, args.json)?;
+    Ok(exit::of_ended(&ended).0)
+}
+
+/// No BPF, no look at single tasks.
+fn plain(cgroup: Cgroup, args: &Args, interrupts: &Interrupts) -> Result<(Ended, Document), Failure> {
     let mut request = Request::make(cgroup)?;
-    let ended = wait(&mut request, args.timeout, &interrupts)?;
-    if verbose {
-        eprintln!("freezer-agent: {ended:?} after {}", units::duration(nanos(request.asked().elapsed())));
-    }
-    let (code, _) = exit::of_ended(&ended);
-    let document = settle(request, &ended, args)?;
-    output::print(|out| {
-        if args.json {
-            json::write(out, &document)
-        } else {
-            out.write_all(text::render(&document, Screen::of_stdout()).as_bytes())
-        }
-    })?;
-    Ok(code)
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// The first look comes before the event loop is set up: a small cgroup is frozen by then.
-fn wait(request: &mut Request, limit: Duration, interrupts: &Interrupts) -> Result<Ended, Failure> {
-    if request.look_twice()?.is_none() && interrupts.arrived().is_none() {
-        return Ok(Ended::Frozen);
-    }
-    Ok(output::block_on(request.wait(limit, &mut FileWatch, interrupts))??)
-}
-
-/// Keeps the request or puts back what was found, and reports both what was seen and what is left behind.
-fn settle(request: Request, ended: &Ended, args: &Args) -> Result<Document, Failure> {
-    let cgroup = request.cgroup().clone();
-    let (_, outcome) = exit::of_ended(ended);
-    let frozen = *ended == Ended::Frozen;
-    let mut document = Document::new(Name::from(cgroup.dir.as_path()), Some(cgroup.hierarchy), outcome);
-    document.elapsed_ns = nanos(request.asked().elapsed());
-    document.tasks =
-        count(&cgroup, if frozen { FreezerState::Frozen } else { FreezerState::Freezing })?.into();
-    document.already_frozen = request.already_frozen();
+    // The first look comes before the event loop is set up: a small cgroup is frozen by then.
+    let ended = if request.look_twice()?.is_none() && interrupts.arrived().is_none() {
+        Ended::Frozen
+    } else {
+        output::block_on(request.wait(args.timeout, &mut FileWatch, interrupts))??
+    };
+    let mut document = begin(&request, &ended);
+    let state = if ended == Ended::Frozen { FreezerState::Frozen } else { FreezerState::Freezing };
+    document.tasks = count(request.cgroup(), state)?.into();
     document.observer =
         Some(ObserverReport { mode: ObserverMode::Proc, lost_events: 0, missing: Vec::new() });
+    if ended == Ended::Frozen && !document.already_frozen {
+        let request_to_frozen_ns = Some(document.elapsed_ns);
+        document.latency = Some(Latency { request_to_frozen_ns, ..Latency::default() });
+    }
+    settle(request, &ended, args, &mut document)?;
+    Ok((ended, document))
+}
+
+/// A document of what ended just now.
+pub(super) fn begin(request: &Request, ended: &Ended) -> Document {
+    let cgroup = request.cgroup();
+    let (_, outcome) = exit::of_ended(ended);
+    let mut document = Document::new(Name::from(cgroup.dir.as_path()), Some(cgroup.hierarchy), outcome);
+    document.elapsed_ns = u64::try_from(request.asked().elapsed().as_nanos()).unwrap_or(u64::MAX);
+    document.already_frozen = request.already_frozen();
+    document
+}
+
+/// Keeps the request or puts back what was found, and says what is left behind.
+pub(super) fn settle(
+    request: Request,
+    ended: &Ended,
+    args: &Args,
+    document: &mut Document,
+) -> Result<(), Failure> {
+    let cgroup = request.cgroup().clone();
     let leave = args.on_timeout == OnTimeout::Leave;
     let keep = match ended {
         Ended::Frozen => true,
@@ -123,12 +145,14 @@ fn settle(request: Request, ended: &Ended, args: &Args) -> Result<Document, Fail
     } else {
         document.restored = request.restore()?;
     }
-    document.state =
-        if frozen { Some(FreezerState::Frozen) } else { cgroup.state().ok().map(|state| state.state) };
+    document.state = match ended {
+        Ended::Frozen => Some(FreezerState::Frozen),
+        _ => cgroup.state().ok().map(|state| state.state),
+    };
     document.error = match ended {
         Ended::Frozen | Ended::TimedOut => None,
         Ended::Impossible(reason) => Some(reason.to_string()),
         Ended::Interrupted(signal) => Some(format!("interrupted by {signal}")),
     };
-    Ok(document)
+    Ok(())
 }

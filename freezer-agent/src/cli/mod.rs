@@ -3,10 +3,13 @@
 pub mod args;
 pub mod duration;
 pub mod exit;
+pub mod explain;
 pub mod freeze;
 pub mod output;
+pub mod replay;
 pub mod status;
 pub mod thaw;
+mod watched;
 
 use std::process::ExitCode;
 
@@ -31,12 +34,16 @@ enum Command {
     Freeze(freeze::Args),
     Thaw(thaw::Args),
     Status(status::Args),
+    Explain(explain::Args),
+    Replay(replay::Args),
 }
 
 const AFTER_HELP: &str = "\
 Examples:
   freezer-agent freeze --cgroup 0                  freeze, wait until every task is frozen
   freezer-agent freeze --cgroup 0 --timeout 500ms  give up sooner, and put back what was found
+  freezer-agent freeze --cgroup 0 --explain        and say which tasks block, why, and the way out
+  freezer-agent explain --cgroup docker/3f2a       why is a freeze that somebody else asked for not done
   freezer-agent thaw --cgroup 0
   freezer-agent status                             every cgroup that is frozen or freezing
 
@@ -59,6 +66,8 @@ pub fn main() -> ExitCode {
         Command::Freeze(args) => freeze::run(&args, verbose),
         Command::Thaw(args) => thaw::run(&args, verbose),
         Command::Status(args) => status::run(&args, verbose),
+        Command::Explain(args) => explain::run(&args, verbose),
+        Command::Replay(args) => replay::run(&args),
     };
     ExitCode::from(code)
 }

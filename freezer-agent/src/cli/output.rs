@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, StdoutLock, Write as _};
 
 use super::exit::{self, Failure};
 use crate::model::{Hierarchy, Name};
-use crate::report::{failed::Failed, json};
+use crate::report::{Document, Screen, failed::Failed, json, text};
 
 /// Writes a result. A reader that went away (`| head`) is no failure.
 pub fn print(write: impl FnOnce(&mut BufWriter<StdoutLock<'_>>) -> io::Result<()>) -> Result<(), Failure> {
@@ -13,6 +13,17 @@ pub fn print(write: impl FnOnce(&mut BufWriter<StdoutLock<'_>>) -> io::Result<()
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Output(error)),
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// Prints a session's document, for people or for scripts.
+pub fn document(document: &Document, as_json: bool) -> Result<(), Failure> {
+    print(|out| {
+        if as_json {
+            json::write(out, document)
+        } else {
+            out.write_all(text::render(document, Screen::of_stdout()).as_bytes())
+        }
+    })
 }
 
 /// Ends a command: says what went wrong, where something did, and gives the exit code.

@@ -7,6 +7,7 @@
 //!
 //! How a wait wakes up is a [`FreezeWatch`], so that kernel events can take the place of spaced reads.
 
+mod clock;
 mod count;
 mod error;
 mod impossible;
@@ -20,12 +21,13 @@ mod thaw;
 mod wait;
 mod watch;
 
+pub use clock::monotonic_ns;
 pub use count::{TaskCount, count};
 pub use error::ControlError;
 pub use impossible::{Impossible, find_impossible};
 pub use interrupt::Interrupts;
 pub use refuse::{Refusal, check_safe};
-pub use request::Request;
+pub use request::{Request, Span};
 pub use status::{Status, Statuses, status_of, status_of_all};
 pub use task::TaskLook;
 pub use thaw::{Thaw, thaw};

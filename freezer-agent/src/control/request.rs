@@ -2,9 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use super::ControlError;
+use super::{ControlError, monotonic_ns};
 use crate::cgroupfs::{Cgroup, v1, v2};
 use crate::model::{FreezerState, Hierarchy};
+
+/// Start and end of a write, `CLOCK_MONOTONIC`, ns.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    /// Just before.
+    pub start_ns: u64,
+    /// Just after.
+    pub end_ns: u64,
+}
 
 /// A freeze that was asked for and not settled yet. Dropped unsettled, it puts back what was found.
 #[derive(Debug)]
@@ -12,6 +21,7 @@ pub struct Request {
     pub(super) cgroup: Cgroup,
     pub(super) asked: Instant,
     pub(super) write_took: Duration,
+    written: Option<Span>,
     asked_before: bool,
     already_frozen: bool,
     settled: bool,
@@ -31,14 +41,18 @@ impl Request {
             cgroup,
             asked: Instant::now(),
             write_took: Duration::ZERO,
+            written: None,
             asked_before,
             already_frozen,
             settled: true,
         };
         if !already_frozen {
-            // Unsettled before the write: a failed one may have been half done.
+            // Unsettled before the write: a failed one may have been half done, unless it was not allowed at all.
             request.settled = asked_before;
-            request.write()?;
+            if let Err(error) = request.write() {
+                request.settled |= matches!(error, ControlError::Permission(_));
+                return Err(error);
+            }
         }
         Ok(request)
     }
@@ -46,9 +60,10 @@ impl Request {
     /// Writes the request (again): v1 then asks every task again, which is how runtimes learned to get past tasks
     /// that missed the first time (opencontainers/runc#2774).
     pub(super) fn write(&mut self) -> Result<(), ControlError> {
-        let start = Instant::now();
+        let (start, start_ns) = (Instant::now(), monotonic_ns());
         self.cgroup.write_request(true)?;
         self.write_took = start.elapsed();
+        self.written.get_or_insert(Span { start_ns, end_ns: monotonic_ns() });
         Ok(())
     }
 
@@ -60,6 +75,11 @@ impl Request {
     /// When the request was written.
     pub fn asked(&self) -> Instant {
         self.asked
+    }
+
+    /// When the request was first written; `None` where it was not, being frozen already.
+    pub fn written(&self) -> Option<Span> {
+        self.written
     }
 
     /// It was frozen by its own request before; nothing was written.

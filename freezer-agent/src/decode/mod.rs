@@ -4,6 +4,7 @@ mod event;
 mod task;
 
 pub use event::event;
+pub(crate) use task::policy_of;
 pub use task::{TaskLook, tasks};
 
 /// Bytes that are no record of this build's kernel side.

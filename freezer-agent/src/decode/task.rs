@@ -2,8 +2,8 @@
 
 use bytes::{Buf as _, TryGetError};
 use freezer_common::snapshot::{
-    FROZEN_V1, FROZEN_V2, HAS_FROZEN_V2, HAS_JOBCTL, HAS_LOCK, HAS_ON_CPU, HAS_SINCE, HAS_THROTTLED, LOCK_MUTEX,
-    LOCK_READERS, LOCK_RWSEM_READ, LOCK_SEMAPHORE, ON_CPU, STACK_FRAMES, THROTTLED, TaskRecord,
+    FROZEN_V1, FROZEN_V2, HAS_FROZEN_V2, HAS_JOBCTL, HAS_LOCK, HAS_ON_CPU, HAS_SINCE, HAS_THROTTLED,
+    LOCK_MUTEX, LOCK_READERS, LOCK_RWSEM_READ, LOCK_SEMAPHORE, ON_CPU, STACK_FRAMES, THROTTLED, TaskRecord,
 };
 
 use super::{DecodeError, event::comm};
@@ -34,7 +34,8 @@ pub fn tasks(mut bytes: &[u8]) -> Result<Vec<TaskLook>, DecodeError> {
     while !bytes.is_empty() {
         let have = bytes.len();
         let short = |_| DecodeError::Short { kind: 0, have };
-        let len = bytes.get(..4).map(|mut len| len.get_u32_le()).ok_or(DecodeError::Short { kind: 0, have })?;
+        let len =
+            bytes.get(..4).map(|mut len| len.get_u32_le()).ok_or(DecodeError::Short { kind: 0, have })?;
         let record = bytes.get(..len as usize).ok_or(DecodeError::Length(len))?;
         let (frames, look) = task(record).map_err(short)?;
         // Also keeps a length of nought from looping for ever.
@@ -58,7 +59,7 @@ fn task(mut record: &[u8]) -> Result<(u32, TaskLook), TryGetError> {
     let (cgroup_v1, cgroup_v2) = (buf.try_get_u64_le()?, buf.try_get_u64_le()?);
     let lock_owner_address = buf.try_get_u64_le()?;
     let (lock_owner, lock_kind) = (buf.try_get_i32_le()?, buf.try_get_u32_le()?);
-    let (tid, tgid) = (buf.try_get_i32_le()?, buf.try_get_i32_le()?);
+    let (tid, process) = (buf.try_get_i32_le()?, buf.try_get_i32_le()?);
     let (parent, tracer) = (buf.try_get_i32_le()?, buf.try_get_i32_le()?);
     let (state, _saved_state) = (buf.try_get_u32_le()?, buf.try_get_u32_le()?);
     let (exit_state, flags) = (buf.try_get_u32_le()?, buf.try_get_u32_le()?);
@@ -77,7 +78,7 @@ fn task(mut record: &[u8]) -> Result<(u32, TaskLook), TryGetError> {
     });
     let task = TaskSnapshot {
         tid,
-        tgid,
+        tgid: process,
         parent,
         comm,
         start_ns,
@@ -160,7 +161,8 @@ mod tests {
 
     #[test]
     fn letters_follow_the_kernels_table() {
-        let letters: String = [0, 1, 2, 4, 8, 0x40, 0x402, 0x2001].map(|s| state_letter(s, 0).letter()).iter().collect();
+        let letters: String =
+            [0, 1, 2, 4, 8, 0x40, 0x402, 0x2001].map(|s| state_letter(s, 0).letter()).iter().collect();
         assert_eq!(letters, "RSDTtPIS");
         assert_eq!(state_letter(0x80, 0x20), TaskState::Zombie);
         assert_eq!(state_letter(0x80, 0x10), TaskState::Dead);

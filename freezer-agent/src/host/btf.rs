@@ -103,8 +103,8 @@ struct Type {
     len: u32,
     /// The kind flag: member offsets carry a bit field's width.
     flag: bool,
-    /// Size or type id, as the kind says.
-    size_or_type: u32,
+    /// Type id, or size, as the kind says.
+    target: u32,
 }
 
 impl Btf {
@@ -201,8 +201,8 @@ impl Btf {
     /// the tracing data.
     #[must_use]
     pub fn tracepoint_arguments(&self, typedef: &str) -> Option<u32> {
-        let pointer = self.type_by_id(self.type_by_id(self.id(Kind::Typedef, typedef)?)?.size_or_type)?;
-        let function = self.type_by_id(pointer.size_or_type)?;
+        let pointer = self.type_by_id(self.type_by_id(self.id(Kind::Typedef, typedef)?)?.target)?;
+        let function = self.type_by_id(pointer.target)?;
         (pointer.kind == raw::PTR && function.kind == raw::FUNC_PROTO).then(|| function.len.saturating_sub(1))
     }
 
@@ -270,7 +270,7 @@ impl Btf {
         for _ in 0..MAX_MODIFIERS {
             let ty = self.type_by_id(id)?;
             match ty.kind {
-                raw::CONST | raw::VOLATILE | raw::RESTRICT | raw::TYPEDEF | raw::TYPE_TAG => id = ty.size_or_type,
+                raw::CONST | raw::VOLATILE | raw::RESTRICT | raw::TYPEDEF | raw::TYPE_TAG => id = ty.target,
                 _ => return Some(id),
             }
         }
@@ -292,7 +292,7 @@ impl Btf {
             kind: (info >> 24) & 0x1f,
             len: info & 0xffff,
             flag: info >> 31 == 1,
-            size_or_type: self.word(start + 8)?,
+            target: self.word(start + 8)?,
         })
     }
 
@@ -308,11 +308,11 @@ impl Btf {
 }
 
 /// Which pairs of first bytes a wanted name has: most names are told apart without reading them.
-struct Filter(Box<[bool; 1 << 16]>);
+struct Filter(Vec<bool>);
 
 impl Filter {
     fn new(wanted: &[(Kind, &'static str)]) -> Self {
-        let mut heads = Box::new([false; 1 << 16]);
+        let mut heads = vec![false; 1 << 16];
         for (_, name) in wanted {
             if let [first, second, ..] = *name.as_bytes() {
                 heads[usize::from(u16::from_le_bytes([first, second]))] = true;

@@ -108,7 +108,8 @@ fn the_skeleton_keeps_names_at_their_type_ids() {
 }
 
 fn ask_everything(bytes: Vec<u8>) {
-    let wanted = [(Kind::Struct, "outer"), (Kind::Enum, "outer"), (Kind::Typedef, "outer"), (Kind::Func, "outer")];
+    let wanted =
+        [(Kind::Struct, "outer"), (Kind::Enum, "outer"), (Kind::Typedef, "outer"), (Kind::Func, "outer")];
     if let Ok(btf) = Btf::parse(bytes, &wanted) {
         let _ = btf.member("outer", "second");
         let _ = btf.member_path("outer", &["nested", "second"]);

@@ -67,8 +67,10 @@ const BOTH: [Wish; 6] = [
     tracepoint(Hook::Exit, "tasks that exit during the freeze are found by looking again only"),
     tracepoint(Hook::CgroupAttach, "tasks moved in during the freeze are found by looking again only"),
 ];
-const V1: [Wish; 2] =
-    [function(Hook::TaskAsked, "freeze_task", ASKED), function(Hook::Refrigerated, "__refrigerator", ENTERED)];
+const V1: [Wish; 2] = [
+    function(Hook::TaskAsked, "freeze_task", ASKED),
+    function(Hook::Refrigerated, "__refrigerator", ENTERED),
+];
 const V2: [Wish; 5] = [
     tracepoint(Hook::CgroupFreeze, "no time of the request"),
     tracepoint(Hook::CgroupUnfreeze, "thaws by others go unnoticed"),

@@ -25,6 +25,12 @@ impl Session {
         Self { hierarchy, requested_at, write_ended_at: None, tasks: HashMap::new(), last_frozen_at: None }
     }
 
+    /// Which freezer.
+    #[must_use]
+    pub fn hierarchy(&self) -> Hierarchy {
+        self.hierarchy
+    }
+
     /// When the request was written.
     #[must_use]
     pub fn requested_at(&self) -> u64 {
@@ -88,7 +94,7 @@ impl Session {
     }
 
     /// Takes a look at all tasks of the subtree in: names them, and tells those frozen without an event.
-    pub fn look(&mut self, tasks: &[TaskSnapshot]) {
+    pub fn look<'t>(&mut self, tasks: impl IntoIterator<Item = &'t TaskSnapshot>) {
         let (hierarchy, write_ended_at) = (self.hierarchy, self.write_ended_at);
         for seen in tasks {
             let task = self.task(seen.tid);

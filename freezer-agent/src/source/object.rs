@@ -28,7 +28,7 @@ pub(super) struct Opened {
 }
 
 /// Opens the object for a watch.
-pub(super) fn open(watch: Option<&Watch>, options: &ObserverOptions) -> Result<Opened, ObserverError> {
+pub(super) fn open(watch: Option<&Watch>, options: ObserverOptions) -> Result<Opened, ObserverError> {
     // aya's loader parses all of the kernel's types when it is made, needed or not: let it, meanwhile.
     let loader = thread::Builder::new().name("bpf-loader".to_owned()).spawn(|| {
         let mut loader = EbpfLoader::new();
@@ -45,7 +45,7 @@ pub(super) fn open(watch: Option<&Watch>, options: &ObserverOptions) -> Result<O
     let types = aya::Btf::parse(&btf.skeleton(), Endianness::default())
         .map_err(|error| ObserverError::Load(EbpfError::BtfError(error)))?;
     drop(btf);
-    let loader = loader.ok().and_then(|thread| thread.join().ok()).unwrap_or_else(EbpfLoader::new);
+    let loader = loader.ok().and_then(|thread| thread.join().ok()).unwrap_or_default();
     let ebpf = load(loader, watch, options, &offsets)?;
     Ok(Opened { ebpf, types, plan })
 }
@@ -53,7 +53,7 @@ pub(super) fn open(watch: Option<&Watch>, options: &ObserverOptions) -> Result<O
 fn load(
     loader: EbpfLoader<'static>,
     watch: Option<&Watch>,
-    options: &ObserverOptions,
+    options: ObserverOptions,
     offsets: &Offsets,
 ) -> Result<Ebpf, ObserverError> {
     let hierarchy: u32 = match watch.map(|watch| watch.hierarchy) {

@@ -106,15 +106,15 @@ pub struct Observer {
 impl Observer {
     /// Loads the kernel side and attaches all that this kernel allows. Needs a tokio runtime with I/O.
     pub fn load(watch: &Watch, options: &ObserverOptions) -> Result<Self, ObserverError> {
-        Self::open(Some(watch), options)
+        Self::open(Some(watch), *options)
     }
 
     /// Watches nothing: for snapshots of the whole host only.
     pub fn for_snapshots(options: &ObserverOptions) -> Result<Self, ObserverError> {
-        Self::open(None, options)
+        Self::open(None, *options)
     }
 
-    fn open(watch: Option<&Watch>, options: &ObserverOptions) -> Result<Self, ObserverError> {
+    fn open(watch: Option<&Watch>, options: ObserverOptions) -> Result<Self, ObserverError> {
         let Opened { mut ebpf, types, plan } = object::open(watch, options)?;
         let ring: RingBuf<_> = take(&mut ebpf, "EVENTS")?.try_into()?;
         let ring = watch_fd(ring)?;
@@ -161,7 +161,8 @@ impl Observer {
     /// Appends the events there are to `out`, without waiting.
     pub fn drain(&mut self, out: &mut Vec<Event>) {
         let Self { ring, symbols, undecodable, log, .. } = self;
-        let mut symbolise = |stack: &[u64]| symbols.get().map(|symbols| symbols.stack(stack)).unwrap_or_default();
+        let mut symbolise =
+            |stack: &[u64]| symbols.get().map(|symbols| symbols.stack(stack)).unwrap_or_default();
         while let Some(record) = ring.get_mut().next() {
             match decode::event(&record, &mut symbolise) {
                 Ok(event) => out.push(event),

@@ -1,5 +1,7 @@
 //! Programs, each loaded and attached on its own: a refusal is kept and shown, the rest go on.
 
+use std::path::Path;
+
 use aya::{
     Btf, Ebpf,
     programs::{BtfTracePoint, FEntry, KProbe, Program, ProgramError},
@@ -10,6 +12,9 @@ use crate::host::{
     Missing,
     plan::{Attach, Wish},
 };
+
+/// What a kernel with `CONFIG_KPROBES` shows, and what aya attaches them through.
+const KPROBES: &str = "/sys/bus/event_source/devices/kprobe/type";
 
 /// Loads and attaches one program, by what its plan says.
 pub(super) fn attach(ebpf: &mut Ebpf, types: &Btf, wish: &Wish) -> Result<(), Missing> {
@@ -23,8 +28,14 @@ pub(super) fn attach(ebpf: &mut Ebpf, types: &Btf, wish: &Wish) -> Result<(), Mi
 /// fentry costs least; kprobes exist on kernels that refuse it.
 fn function(ebpf: &mut Ebpf, types: &Btf, wish: &Wish) -> Result<(), Missing> {
     let Err(fentry) = fentry(ebpf, types, wish.target) else { return Ok(()) };
-    let Err(kprobe) = kprobe(ebpf, wish.target) else { return Ok(()) };
-    let why = format!("fentry: {}, kprobe: {}", refusal(&fentry), refusal(&kprobe));
+    // Verifying a program that can never be attached would cost a millisecond.
+    let kprobe = if Path::new(KPROBES).exists() {
+        let Err(kprobe) = kprobe(ebpf, wish.target) else { return Ok(()) };
+        refusal(&kprobe)
+    } else {
+        "this kernel has none".to_owned()
+    };
+    let why = format!("fentry: {}, kprobe: {kprobe}", refusal(&fentry));
     Err(missing(wish.target.to_owned(), why, wish.lost))
 }
 
@@ -35,13 +46,15 @@ fn tracepoint(ebpf: &mut Ebpf, types: &Btf, target: &str) -> Result<(), ProgramE
 }
 
 fn fentry(ebpf: &mut Ebpf, types: &Btf, target: &str) -> Result<(), ProgramError> {
-    let program: &mut FEntry = program(ebpf, &format!("fentry_{}", target.trim_start_matches('_')))?.try_into()?;
+    let program: &mut FEntry =
+        program(ebpf, &format!("fentry_{}", target.trim_start_matches('_')))?.try_into()?;
     program.load(target, types)?;
     program.attach().map(drop)
 }
 
 fn kprobe(ebpf: &mut Ebpf, target: &str) -> Result<(), ProgramError> {
-    let program: &mut KProbe = program(ebpf, &format!("kprobe_{}", target.trim_start_matches('_')))?.try_into()?;
+    let program: &mut KProbe =
+        program(ebpf, &format!("kprobe_{}", target.trim_start_matches('_')))?.try_into()?;
     program.load()?;
     program.attach(target, 0).map(drop)
 }

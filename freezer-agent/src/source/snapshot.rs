@@ -30,7 +30,7 @@ pub enum Scope {
 pub enum Stacks {
     /// None.
     None,
-    /// Of tasks that are frozen in neither hierarchy.
+    /// Of tasks that are not frozen in the watched hierarchy (in none, where nothing is watched).
     NotFrozen,
     /// Of every task that does not run at that moment.
     All,

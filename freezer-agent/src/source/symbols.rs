@@ -15,7 +15,9 @@ pub enum SymbolsError {
     #[error("cannot read {PATH}: {0}; kernel stacks are read from /proc/TID/stack instead")]
     Read(#[from] io::Error),
     /// `kernel.kptr_restrict` hides the addresses.
-    #[error("{PATH} hides its addresses (kernel.kptr_restrict); kernel stacks are read from /proc/TID/stack instead")]
+    #[error(
+        "{PATH} hides its addresses (kernel.kptr_restrict); kernel stacks are read from /proc/TID/stack instead"
+    )]
     Hidden,
 }
 
@@ -48,6 +50,8 @@ impl Symbols {
             return Err(SymbolsError::Hidden);
         }
         symbols.starts.sort_unstable();
+        // Of several names for one address the kernel prints the first (`get_symbol_pos`, kernel/kallsyms.c).
+        symbols.starts.dedup_by_key(|&mut (address, _)| address);
         symbols.starts.shrink_to_fit();
         symbols.names.shrink_to_fit();
         Ok(symbols)
@@ -106,7 +110,8 @@ impl LazySymbols {
     pub fn prepare(&mut self) {
         if self.reading.is_none() && self.read.get().is_none() {
             // Where no thread can be had they are read when needed.
-            self.reading = thread::Builder::new().name("kallsyms".to_owned()).spawn(Symbols::from_kernel).ok();
+            self.reading =
+                thread::Builder::new().name("kallsyms".to_owned()).spawn(Symbols::from_kernel).ok();
         }
     }
 
@@ -131,6 +136,7 @@ ffffffff81000000 T _text\n\
 ffffffff81000100 t request_wait_answer.isra.0\n\
 ffffffff81000200 d some_data\n\
 ffffffff81000300 T fuse_lookup\t[fuse]\n\
+ffffffff81000300 t an_alias_of_it\t[fuse]\n\
 ffffffffc0000000 t bpf_prog_1234_snapshot\t[bpf]\n";
 
     #[test]

@@ -12,7 +12,7 @@ use crate::{
     filter::{self, Watched},
     kernel::{
         cgroup,
-        memory::{Kernel, Typed},
+        memory::{Kernel, Raw},
         task,
     },
 };
@@ -35,12 +35,12 @@ pub fn cgroup_unfreeze(ctx: BtfTracePointContext) -> i32 {
 
 #[inline(always)]
 unsafe fn asked(ctx: &BtfTracePointContext, hook: Hook, kind: Kind, whom: Kernel) {
-    // SAFETY: `whom` is a v2 cgroup whose type the verifier knows.
+    // SAFETY: `whom` is a v2 cgroup read through the helper that refuses bad addresses.
     unsafe {
-        if !emit::admit(hook, filter::subtree::<Typed>(whom)) {
+        if !emit::admit(hook, filter::subtree::<Raw>(whom)) {
             return;
         }
-        let Some(id) = cgroup::id::<Typed>(whom) else { return emit::failed(hook) };
+        let Some(id) = cgroup::id::<Raw>(whom) else { return emit::failed(hook) };
         let by = ctx.pid().cast_signed();
         emit::send(hook, Asked { header: emit::header(kind), cgroup: id, by, reserved: 0 });
         debug!(ctx, "task {} asked cgroup {} to freeze or thaw", by, id);
@@ -57,12 +57,12 @@ pub fn cgroup_notify_frozen(ctx: BtfTracePointContext) -> i32 {
 
 #[inline(always)]
 unsafe fn notified(ctx: &BtfTracePointContext, whom: Kernel, frozen: i32) {
-    // SAFETY: `whom` is a v2 cgroup whose type the verifier knows.
+    // SAFETY: `whom` is a v2 cgroup read through the helper that refuses bad addresses.
     unsafe {
-        if !emit::admit(Hook::CgroupNotifyFrozen, filter::subtree::<Typed>(whom)) {
+        if !emit::admit(Hook::CgroupNotifyFrozen, filter::subtree::<Raw>(whom)) {
             return;
         }
-        let Some(id) = cgroup::id::<Typed>(whom) else { return emit::failed(Hook::CgroupNotifyFrozen) };
+        let Some(id) = cgroup::id::<Raw>(whom) else { return emit::failed(Hook::CgroupNotifyFrozen) };
         let header = emit::header(Kind::NotifyFrozen);
         let frozen = u32::from(frozen != 0);
         emit::send(Hook::CgroupNotifyFrozen, NotifyFrozen { header, cgroup: id, frozen, reserved: 0 });
@@ -80,21 +80,21 @@ pub fn cgroup_attach_task(ctx: BtfTracePointContext) -> i32 {
 
 #[inline(always)]
 unsafe fn attached(ctx: &BtfTracePointContext, to: Kernel, who: Kernel) {
-    // SAFETY: both have types the verifier knows.
+    // SAFETY: both are read through the helper that refuses bad addresses.
     unsafe {
         // Moves in other hierarchies are of no interest, and their ids may be the same numbers. Where the task
         // came from the kernel does not say: a move out of the subtree and one elsewhere look alike here.
-        let Some(mine) = filter::cgroup_of::<Typed>(who) else {
+        let Some(mine) = filter::cgroup_of::<Raw>(who) else {
             emit::admit(Hook::CgroupAttach, Watched::Unreadable);
             return;
         };
-        if cgroup::root::<Typed>(mine) != cgroup::root::<Typed>(to) {
+        if cgroup::root::<Raw>(mine) != cgroup::root::<Raw>(to) {
             emit::admit(Hook::CgroupAttach, Watched::Outside);
             return;
         }
-        let into = u32::from(matches!(filter::subtree::<Typed>(to), Watched::Inside));
+        let into = u32::from(matches!(filter::subtree::<Raw>(to), Watched::Inside));
         emit::admit(Hook::CgroupAttach, Watched::Inside);
-        let (Some(id), Some(tid)) = (cgroup::id::<Typed>(to), task::tid::<Typed>(who)) else {
+        let (Some(id), Some(tid)) = (cgroup::id::<Raw>(to), task::tid::<Raw>(who)) else {
             return emit::failed(Hook::CgroupAttach);
         };
         emit::send(Hook::CgroupAttach, Attach { header: emit::header(Kind::Attach), to: id, tid, into });

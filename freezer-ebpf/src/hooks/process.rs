@@ -10,7 +10,7 @@ use freezer_common::{
 use crate::{
     emit, filter,
     kernel::{
-        memory::{Kernel, Typed},
+        memory::{Kernel, Raw},
         task,
     },
 };
@@ -25,13 +25,13 @@ pub fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
 
 #[inline(always)]
 unsafe fn forked(ctx: &BtfTracePointContext, parent: Kernel, child: Kernel) {
-    // SAFETY: both are tasks whose type the verifier knows.
+    // SAFETY: both are tasks read through the helper that refuses bad addresses.
     unsafe {
-        if !emit::admit(Hook::Fork, filter::task::<Typed>(child)) {
+        if !emit::admit(Hook::Fork, filter::task::<Raw>(child)) {
             return;
         }
         let (Some(parent), Some(tid), Some(tgid)) =
-            (task::tid::<Typed>(parent), task::tid::<Typed>(child), task::tgid::<Typed>(child))
+            (task::tid::<Raw>(parent), task::tid::<Raw>(child), task::tgid::<Raw>(child))
         else {
             return emit::failed(Hook::Fork);
         };
@@ -50,12 +50,12 @@ pub fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
 
 #[inline(always)]
 unsafe fn executed(ctx: &BtfTracePointContext, who: Kernel) {
-    // SAFETY: `who` is a task whose type the verifier knows.
+    // SAFETY: `who` is a task read through the helper that refuses bad addresses.
     unsafe {
-        if !emit::admit(Hook::Exec, filter::task::<Typed>(who)) {
+        if !emit::admit(Hook::Exec, filter::task::<Raw>(who)) {
             return;
         }
-        let Some(tid) = task::tid::<Typed>(who) else { return emit::failed(Hook::Exec) };
+        let Some(tid) = task::tid::<Raw>(who) else { return emit::failed(Hook::Exec) };
         let comm = task::comm(who);
         emit::send(Hook::Exec, Exec { header: emit::header(Kind::Exec), tid, reserved: 0, comm });
         debug!(ctx, "task {} of the watched subtree executed a program", tid);
@@ -72,12 +72,12 @@ pub fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
 
 #[inline(always)]
 unsafe fn exited(ctx: &BtfTracePointContext, who: Kernel) {
-    // SAFETY: `who` is a task whose type the verifier knows.
+    // SAFETY: `who` is a task read through the helper that refuses bad addresses.
     unsafe {
-        if !emit::admit(Hook::Exit, filter::task::<Typed>(who)) {
+        if !emit::admit(Hook::Exit, filter::task::<Raw>(who)) {
             return;
         }
-        let Some(tid) = task::tid::<Typed>(who) else { return emit::failed(Hook::Exit) };
+        let Some(tid) = task::tid::<Raw>(who) else { return emit::failed(Hook::Exit) };
         emit::send(Hook::Exit, Task { header: emit::header(Kind::Exit), tid, reserved: 0 });
         debug!(ctx, "task {} of the watched subtree exited", tid);
     }

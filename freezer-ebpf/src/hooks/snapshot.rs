@@ -4,18 +4,18 @@ use core::ffi::c_void;
 
 use aya_ebpf::helpers::generated::{bpf_get_task_stack, bpf_seq_write};
 use freezer_common::snapshot::{
-    FROZEN_V1, FROZEN_V2, HAS_FROZEN_V2, HAS_JOBCTL, HAS_LOCK, HAS_ON_CPU, HAS_SINCE, HAS_THROTTLED, LOCK_READERS,
-    ON_CPU, SCOPE_WATCHED, STACK_FRAMES, STACKS_ALL, STACKS_NONE, THROTTLED, TaskRecord,
+    FROZEN_V1, FROZEN_V2, HAS_FROZEN_V2, HAS_JOBCTL, HAS_LOCK, HAS_ON_CPU, HAS_SINCE, HAS_THROTTLED,
+    LOCK_READERS, ON_CPU, SCOPE_WATCHED, STACK_FRAMES, STACKS_ALL, STACKS_NONE, THROTTLED, TaskRecord,
 };
 
 use crate::{
     filter::{self, Watched},
     kernel::{
         cgroup, clock, lock,
-        memory::{Kernel, Memory, Typed},
+        memory::{Kernel, Memory as _, Raw, Typed},
         offsets::{
-            TASK_CPU, TASK_EXIT_STATE, TASK_FLAGS, TASK_JOBCTL, TASK_NIVCSW, TASK_NVCSW, TASK_ON_CPU, TASK_POLICY,
-            TASK_SAVED_STATE, TASK_START, present,
+            TASK_CPU, TASK_EXIT_STATE, TASK_FLAGS, TASK_JOBCTL, TASK_NIVCSW, TASK_NVCSW, TASK_ON_CPU,
+            TASK_POLICY, TASK_SAVED_STATE, TASK_START, WATCH_HIERARCHY, present,
         },
         task,
     },
@@ -59,7 +59,7 @@ unsafe fn step(seq: *mut c_void, task: *mut c_void) -> i32 {
     let (Some(request), Some(scratch)) = (REQUEST.get(0), SCRATCH.get_ptr_mut(0)) else { return 0 };
     // SAFETY: `task` is a task whose type the verifier knows; `scratch` is this CPU's slot.
     unsafe {
-        if request.scope == SCOPE_WATCHED && !matches!(filter::task::<Typed>(task), Watched::Inside) {
+        if request.scope == SCOPE_WATCHED && !matches!(filter::task::<Raw>(task), Watched::Inside) {
             return 0;
         }
         fill(&raw mut (*scratch).record, task);
@@ -79,7 +79,15 @@ unsafe fn stack_of(scratch: *mut Scratch, task: *mut c_void, stacks: u32) -> usi
     // SAFETY: `scratch` is this CPU's slot, and the stack is written into room of exactly that size.
     unsafe {
         let marks = (*scratch).record.marks;
-        let frozen = marks & (FROZEN_V1 | FROZEN_V2) != 0;
+        // In the other hierarchy the mark may mean little: waiting for a vfork child sets v2's without any freeze
+        // (`wait_for_vfork_done`, kernel/fork.c).
+        let frozen = marks
+            & match WATCH_HIERARCHY.load() {
+                1 => FROZEN_V1,
+                2 => FROZEN_V2,
+                _ => FROZEN_V1 | FROZEN_V2,
+            }
+            != 0;
         // The stack of a task that runs at this moment changes while it is read: samples tell that one.
         if stacks == STACKS_NONE || (frozen && stacks != STACKS_ALL) || marks & ON_CPU != 0 {
             return 0;
@@ -107,15 +115,15 @@ unsafe fn fill(record: *mut TaskRecord, task: *mut c_void) {
             switches: Typed::load::<u64>(who, &TASK_NVCSW).unwrap_or(0)
                 + Typed::load::<u64>(who, &TASK_NIVCSW).unwrap_or(0),
             jobctl: Typed::load(who, &TASK_JOBCTL).unwrap_or(0),
-            cgroup_v1: cgroup_id(cgroup::v1_of::<Typed>(who)),
-            cgroup_v2: cgroup_id(cgroup::v2_of::<Typed>(who)),
+            cgroup_v1: cgroup_id(cgroup::v1_of::<Raw>(who)),
+            cgroup_v2: cgroup_id(cgroup::v2_of::<Raw>(who)),
             lock_owner_address: lock.as_ref().map_or(0, |lock| lock.owner),
             lock_owner: lock.as_ref().map_or(0, |lock| lock.tid),
             lock_kind: lock.as_ref().map_or(0, |lock| lock.kind),
             tid: task::tid::<Typed>(who).unwrap_or(0),
             tgid: task::tgid::<Typed>(who).unwrap_or(0),
-            parent: task::parent::<Typed>(who),
-            tracer: task::tracer::<Typed>(who),
+            parent: task::parent::<Raw>(who),
+            tracer: task::tracer::<Raw>(who),
             state,
             saved_state: task::word::<Typed>(who, &TASK_SAVED_STATE),
             exit_state: task::word::<Typed>(who, &TASK_EXIT_STATE),
@@ -134,7 +142,7 @@ unsafe fn fill(record: *mut TaskRecord, task: *mut c_void) {
 #[inline(always)]
 unsafe fn cgroup_id(cgroup: Option<Kernel>) -> u64 {
     // SAFETY: passed on from the caller: the cgroup of a task.
-    cgroup.and_then(|cgroup| unsafe { cgroup::id::<Typed>(cgroup) }).unwrap_or(0)
+    cgroup.and_then(|cgroup| unsafe { cgroup::id::<Raw>(cgroup) }).unwrap_or(0)
 }
 
 #[inline(always)]

@@ -3,7 +3,8 @@
 use super::{
     memory::{Kernel, Memory},
     offsets::{
-        CGROUP_KN, CGROUP_PARENT, CGROUP_ROOT, CSS_CGROUP, CSS_SET_DFL_CGRP, CSS_SET_FREEZER, KN_ID, TASK_CGROUPS,
+        CGROUP_KN, CGROUP_PARENT, CGROUP_ROOT, CSS_CGROUP, CSS_SET_DFL_CGRP, CSS_SET_FREEZER, KN_ID,
+        TASK_CGROUPS,
     },
 };
 
@@ -35,11 +36,55 @@ pub unsafe fn id<M: Memory>(cgroup: Kernel) -> Option<u64> {
     unsafe { M::load(non_null(M::load(cgroup, &CGROUP_KN))?, &KN_ID) }
 }
 
-/// Parent of a cgroup; `None` for the root.
-#[inline(always)]
-pub unsafe fn parent<M: Memory>(cgroup: Kernel) -> Option<Kernel> {
-    // SAFETY: `cgroup` is a cgroup; every step checks for null.
-    unsafe { non_null(M::load(non_null(M::load(cgroup, &CGROUP_PARENT))?, &CSS_CGROUP)) }
+/// The way from a cgroup to its id and its parent: offsets loaded once per walk, not once per level.
+#[derive(Clone, Copy)]
+pub struct Steps {
+    kn: u32,
+    id: u32,
+    parent: u32,
+    cgroup: u32,
+}
+
+impl Steps {
+    #[inline(always)]
+    pub fn new() -> Self {
+        Self {
+            kn: CGROUP_KN.load(),
+            id: KN_ID.load(),
+            parent: CGROUP_PARENT.load(),
+            cgroup: CSS_CGROUP.load(),
+        }
+    }
+
+    /// Id of a cgroup.
+    #[inline(always)]
+    pub unsafe fn id<M: Memory>(self, cgroup: Kernel) -> Option<u64> {
+        // SAFETY: `cgroup` is a cgroup; the step checks for null.
+        unsafe { M::at(non_null(M::at(cgroup, self.kn))?, self.id) }
+    }
+
+    /// Parent of a cgroup.
+    #[inline(always)]
+    pub unsafe fn parent<M: Memory>(self, cgroup: Kernel) -> Up {
+        // SAFETY: `cgroup` is a cgroup; a null pointer is not followed.
+        unsafe {
+            let Some(css) = M::at::<Kernel>(cgroup, self.parent) else { return Up::Unreadable };
+            if css.is_null() {
+                return Up::Root;
+            }
+            match M::at::<Kernel>(css, self.cgroup) {
+                Some(parent) => Up::Parent(parent),
+                None => Up::Unreadable,
+            }
+        }
+    }
+}
+
+/// What lies above a cgroup.
+pub enum Up {
+    Root,
+    Parent(Kernel),
+    Unreadable,
 }
 
 /// Address of the hierarchy a cgroup belongs to: ids are unique within one only.

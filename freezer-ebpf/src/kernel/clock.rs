@@ -5,7 +5,8 @@ use aya_ebpf::helpers::bpf_get_current_task;
 use super::{
     memory::{Kernel, Memory, Raw, Typed},
     offsets::{
-        CFS_RQ_RQ, CFS_RQ_THROTTLE_COUNT, RQ_CLOCK, RQ_CLOCK_TASK, TASK_CFS_RQ, TASK_EXEC_START, TASK_THROTTLED,
+        CFS_RQ_RQ, CFS_RQ_THROTTLE_COUNT, RQ_CLOCK, RQ_CLOCK_TASK, TASK_CFS_RQ, TASK_EXEC_START,
+        TASK_THROTTLED,
     },
 };
 
@@ -16,11 +17,11 @@ use super::{
 /// idles. So: now, by the run queue this program runs on, less that CPU's left-out time, less `exec_start`.
 #[inline(always)]
 pub unsafe fn since(task: Kernel) -> Option<u64> {
-    // SAFETY: `task` is a typed task; the current task is read through the helper that refuses bad addresses.
+    // SAFETY: `task` is a typed task; pointers are followed through the helper that refuses bad addresses.
     unsafe {
-        let queue: Kernel = Typed::load(Typed::load(task, &TASK_CFS_RQ)?, &CFS_RQ_RQ)?;
-        let clock: u64 = Typed::load(queue, &RQ_CLOCK)?;
-        let clock_task: u64 = Typed::load(queue, &RQ_CLOCK_TASK)?;
+        let queue: Kernel = Raw::load(Raw::load(task, &TASK_CFS_RQ)?, &CFS_RQ_RQ)?;
+        let clock: u64 = Raw::load(queue, &RQ_CLOCK)?;
+        let clock_task: u64 = Raw::load(queue, &RQ_CLOCK_TASK)?;
         let ran: u64 = Typed::load(task, &TASK_EXEC_START)?;
         let here: Kernel = Raw::load(bpf_get_current_task() as Kernel, &TASK_CFS_RQ)?;
         let now: u64 = Raw::load(Raw::load(here, &CFS_RQ_RQ)?, &RQ_CLOCK)?;
@@ -38,7 +39,7 @@ pub unsafe fn throttled(task: Kernel) -> Option<bool> {
         if let Some(mark) = Typed::load::<u8>(task, &TASK_THROTTLED) {
             return Some(mark != 0);
         }
-        let queue: Kernel = Typed::load(task, &TASK_CFS_RQ)?;
-        Some(Typed::load::<i32>(queue, &CFS_RQ_THROTTLE_COUNT)? > 0)
+        let queue: Kernel = Raw::load(task, &TASK_CFS_RQ)?;
+        Some(Raw::load::<i32>(queue, &CFS_RQ_THROTTLE_COUNT)? > 0)
     }
 }

@@ -16,7 +16,7 @@ use crate::host::{self, Rights};
 use crate::step::{Log, Steps};
 
 /// What the agent's exit status says of a freeze that was not done in time.
-const NOT_FROZEN_IN_TIME: i32 = 3;
+pub const NOT_FROZEN_IN_TIME: i32 = 3;
 
 /// The command shown, as one types it.
 pub const COMMAND: &[&str] = &["freeze", "--cgroup", "0", "--explain"];
@@ -83,7 +83,8 @@ pub fn agent(rights: Rights, arguments: &[&str]) -> anyhow::Result<Command> {
     Ok(command)
 }
 
-fn program(name: &str) -> anyhow::Result<OsString> {
+/// A program that [`build`] built.
+pub fn program(name: &str) -> anyhow::Result<OsString> {
     let path: PathBuf = host::target().join("release").join(name);
     ensure!(host::is_executable(&path), "{} was not built", path.display());
     Ok(path.into())

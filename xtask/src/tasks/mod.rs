@@ -4,10 +4,12 @@ use std::process::ExitCode;
 
 use lexopt::{Arg, Parser};
 
-mod demo;
+mod bench;
+pub mod demo;
 mod deny;
 mod ebpf;
 mod lint;
+mod readme;
 mod setup;
 mod test;
 
@@ -42,6 +44,12 @@ pub const TASKS: &[Task] = &[
         summary: "everything that must hold before a change lands, as .ci/run does",
         run: test::run,
     },
+    Task {
+        name: "bench",
+        options: "[--no-fail]",
+        summary: "speed against a shell, runc and /proc, each beside its limit",
+        run: bench::run,
+    },
     Task { name: "ci", options: "", summary: "the same as test", run: test::run },
     Task {
         name: "lint",
@@ -60,6 +68,12 @@ pub const TASKS: &[Task] = &[
         options: "[--check]",
         summary: "rebuild the committed eBPF object; --check only compares",
         run: ebpf::run,
+    },
+    Task {
+        name: "readme",
+        options: "[--check]",
+        summary: "write the transcript and the lists in README.md anew; --check only compares",
+        run: readme::run,
     },
 ];
 

@@ -12,6 +12,7 @@ use lexopt::Parser;
 use super::{deny, ebpf, lint};
 use crate::counts::Counts;
 use crate::host::{self, Rights};
+use crate::readme;
 use crate::setup;
 use crate::step::{Log, Steps};
 
@@ -20,7 +21,7 @@ pub fn run(arguments: &mut Parser) -> anyhow::Result<ExitCode> {
     let rights = Rights::find();
     let files = TestFiles::find()?;
     let needs = setup::missing()?;
-    let mut steps = Steps::new(needs.len() + lint::STEPS.len() + 5)?;
+    let mut steps = Steps::new(needs.len() + lint::STEPS.len() + 6)?;
     if !setup::install(needs, &mut steps) {
         println!("\n{}", Counts { failed: 1, ..Counts::default() });
         return Ok(ExitCode::FAILURE);
@@ -35,6 +36,7 @@ pub fn run(arguments: &mut Parser) -> anyhow::Result<ExitCode> {
     steps.run("eBPF object compared with a rebuild", ebpf::compare);
     steps.run("real-kernel tests", |log| kernel_tests(log, &files, rights, &mut counts));
     steps.run("documentation", documentation);
+    steps.run("README: its parts and commands, in a release build", |log| readme::check(rights, log));
 
     // A step without tests has none that failed; the closing line must not read as if all were well.
     counts.failed = counts.failed.max(steps.failed());

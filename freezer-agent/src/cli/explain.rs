@@ -1,0 +1,108 @@
+//! Say why a cgroup that somebody else is freezing is not frozen. Changes nothing.
+//!
+//! Looks at every task of the cgroup and of every cgroup below: by the BPF task iterator where that is allowed, else
+//! by /proc alone. What runs is sampled for a moment, so that a task spinning in the kernel is seen at work.
+//!
+//! Exits with 0 when it could say, whatever it said.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::args::Target;
+use super::exit::{self, Failure};
+use super::{duration, output, watched};
+use crate::cgroupfs::{AncestorRequest, Cgroup};
+use crate::control::{ControlError, Refusal, Span, TaskCount, monotonic_ns};
+use crate::model::{FreezerState, Name};
+use crate::report::{Document, Outcome};
+use crate::session::{WatchedWait, Witness, explain};
+
+/// Say why a cgroup that somebody else is freezing is not frozen
+///
+/// Changes nothing. For a cgroup that docker, runc, systemd or a plain `echo FROZEN` is freezing: names the tasks
+/// that block, the cause of each, and the way out. Exits with 0 when it could say.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    target: Target,
+    /// How long to watch what runs: 500ms, 2s, 1m; a plain number means seconds
+    #[arg(long = "for", value_name = "D", default_value = "200ms", value_parser = duration::parse)]
+    watch_for: Duration,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Keep the facts in FILE, for `freezer-agent replay FILE` anywhere
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  freezer-agent explain --cgroup docker/3f2a
+  freezer-agent explain --cgroup /sys/fs/cgroup/unified/app.slice --for 2s
+  freezer-agent explain --cgroup 0 --json | jq -r '.blockers[] | .cause + \" \" + .release'";
+
+/// Runs the command; gives its exit code.
+pub fn run(args: &Args, verbose: bool) -> u8 {
+    let result = attempt(args, verbose);
+    output::finish(result, args.json, Some(args.target.name()), args.target.hierarchy)
+}
+
+fn attempt(args: &Args, verbose: bool) -> Result<u8, Failure> {
+    let cgroup = args.target.resolve()?;
+    if cgroup.is_root() {
+        let refusal = Refusal::Root { dir: cgroup.dir, hierarchy: cgroup.hierarchy };
+        return Err(ControlError::from(refusal).into());
+    }
+    let found = look(&cgroup)?;
+    let document = match found.outcome {
+        Outcome::Freezing => output::block_on(watch(&cgroup, args, verbose))??,
+        _ => found,
+    };
+    output::document(&document, args.json)?;
+    Ok(exit::DONE)
+}
+
+/// What the cgroup's own files say.
+fn look(cgroup: &Cgroup) -> Result<Document, Failure> {
+    let state = cgroup.state().map_err(ControlError::from)?;
+    let outcome = match state.state {
+        FreezerState::Thawed => Outcome::Thawed,
+        FreezerState::Freezing => Outcome::Freezing,
+        FreezerState::Frozen => Outcome::Frozen,
+    };
+    let mut document = Document::new(Name::from(cgroup.dir.as_path()), Some(cgroup.hierarchy), outcome);
+    document.state = Some(state.state);
+    document.frozen_by_ancestor = match state.ancestor {
+        Some(AncestorRequest::At(dir)) if !state.own_request => Some(Name::from(dir.as_path())),
+        Some(AncestorRequest::OutOfView) if !state.own_request => Some(Name::from("out of view")),
+        _ => None,
+    };
+    let total = cgroup.subtree_tasks().map_err(ControlError::from)?.len();
+    let frozen = if outcome == Outcome::Frozen { total } else { 0 };
+    document.tasks = TaskCount { total, at_least: frozen, at_most: frozen }.into();
+    Ok(document)
+}
+
+/// Watches for a moment, then looks at each task and explains.
+async fn watch(cgroup: &Cgroup, args: &Args, verbose: bool) -> Result<Document, Failure> {
+    let mut witness = Witness::new(cgroup, verbose);
+    let now = monotonic_ns();
+    let wait = WatchedWait::new(&mut witness, Span { start_ns: now, end_ns: now });
+    let samples = wait.sample_for(args.watch_for).await;
+    // It may have got there by itself.
+    let mut document = look(cgroup)?;
+    if document.outcome == Outcome::Freezing {
+        let explained = explain(&mut witness, None, samples, &[]);
+        document.tasks = explained.count().into();
+        document.unknown = explained.unknown();
+        document.error.clone_from(&explained.verdict.impossible);
+        document.blockers = explained.verdict.blockers;
+        if let Some(file) = &args.record {
+            watched::save(&explained.facts, file)?;
+        }
+    }
+    document.observer = Some(witness.report());
+    Ok(document)
+}

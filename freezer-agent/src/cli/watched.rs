@@ -1,0 +1,102 @@
+//! The freeze of `freeze --explain`: watched from before the request to its end.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+
+use super::exit::Failure;
+use super::freeze::{self, Args};
+use crate::cgroupfs::Cgroup;
+use crate::control::{Ended, Interrupts, Request, Span, TaskCount, monotonic_ns};
+use crate::explain::{Facts, record};
+use crate::model::{FreezerState, Session, TaskSnapshot};
+use crate::report::{Document, TaskDetail};
+use crate::session::{WatchedWait, Witness, explain};
+
+/// Freezes, watches, explains, and then keeps the request or puts back what was found.
+pub async fn freeze(
+    cgroup: &Cgroup,
+    args: &Args,
+    verbose: bool,
+    interrupts: &Interrupts,
+) -> Result<(Ended, Document), Failure> {
+    let mut witness = Witness::new(cgroup, verbose);
+    let before = look_before(cgroup, &mut witness)?;
+    let mut request = Request::make(cgroup.clone())?;
+    let span = request.written().unwrap_or_else(|| {
+        let now = monotonic_ns();
+        Span { start_ns: now, end_ns: now }
+    });
+    let mut wait = WatchedWait::new(&mut witness, span);
+    let ended = request.wait(args.timeout, &mut wait, interrupts).await?;
+    let known_at = monotonic_ns();
+    let (mut session, samples) = wait.finish();
+    let frozen_before = before.iter().filter(|task| task.frozen_in(cgroup.hierarchy) == Some(true));
+    session.frozen_before(frozen_before.map(|task| task.tid));
+
+    let mut document = freeze::begin(&request, &ended);
+    if ended == Ended::Frozen {
+        let tasks = witness.look();
+        session.look(&tasks);
+        document.tasks = TaskCount { total: tasks.len(), at_least: tasks.len(), at_most: tasks.len() }.into();
+    } else {
+        let asked_ns_ago = Some(known_at.saturating_sub(span.start_ns));
+        let explained = explain(&mut witness, asked_ns_ago, samples, &before);
+        session.look(explained.facts.tasks.iter().map(|facts| &facts.task));
+        document.tasks = explained.count().into();
+        document.unknown = explained.unknown();
+        document.blockers = explained.verdict.blockers;
+        if let Some(file) = &args.record {
+            save(&explained.facts, file)?;
+        }
+    }
+    document.observer = Some(witness.report());
+    if !document.already_frozen {
+        times(&session, known_at, &mut document);
+    }
+    freeze::settle(request, &ended, args, &mut document)?;
+    if args.timings {
+        timings(span, &session, known_at);
+    }
+    Ok((ended, document))
+}
+
+/// Without BPF only the difference tells a task frozen in place from a blocked one; and a task that was frozen
+/// already has no latency.
+fn look_before(cgroup: &Cgroup, witness: &mut Witness) -> Result<Vec<TaskSnapshot>, Failure> {
+    let untouched = || -> Result<bool, crate::cgroupfs::FileError> {
+        Ok(cgroup.state()?.state == FreezerState::Thawed && cgroup.requesting_descendants()?.is_empty())
+    };
+    if witness.has_bpf() && untouched().map_err(crate::control::ControlError::from)? {
+        return Ok(Vec::new());
+    }
+    Ok(witness.look())
+}
+
+fn times(session: &Session, known_at: u64, document: &mut Document) {
+    let requested_at = session.requested_at();
+    let frozen = document.outcome == crate::report::Outcome::Frozen;
+    document.latency = Some(session.latency(frozen.then(|| known_at.saturating_sub(requested_at))));
+    let timelines = session.timelines().into_iter().filter(|task| !task.gone);
+    document.tasks_detail = timelines.map(|task| TaskDetail::of(&task, requested_at)).collect();
+}
+
+/// Keeps the facts for `replay`.
+pub fn save(facts: &Facts, path: &Path) -> Result<(), Failure> {
+    let failed = |error| Failure::Record { path: path.to_path_buf(), error };
+    let file = File::create(path).map_err(|error| failed(error.into()))?;
+    record::save(facts, BufWriter::new(file)).map_err(failed)
+}
+
+fn timings(span: Span, session: &Session, known_at: u64) {
+    let last_frozen_at = session.last_frozen_at();
+    eprintln!(
+        "{}",
+        serde_json::json!({
+            "requested_at_ns": span.start_ns,
+            "write_ns": span.end_ns.saturating_sub(span.start_ns),
+            "known_at_ns": known_at,
+            "last_frozen_to_known_ns": last_frozen_at.map(|at| known_at.saturating_sub(at)),
+        })
+    );
+}

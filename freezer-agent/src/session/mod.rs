@@ -1,0 +1,10 @@
+//! Runs one freeze session with an eye on it: a [`Witness`] sees what happens, a [`WatchedWait`] waits by it, and at
+//! the end [`explain`] turns what was seen into the report. Where BPF is refused the witness has /proc alone.
+
+mod explain;
+mod wait;
+mod witness;
+
+pub use explain::{Explained, explain};
+pub use wait::{Samples, WatchedWait};
+pub use witness::Witness;

@@ -1,0 +1,134 @@
+//! Waits by kernel events: v1 has no notification of its own, but the tasks' last switches tell.
+
+use std::collections::HashMap;
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::Witness;
+use crate::control::{FileWatch, FreezeWatch, Pending, Span};
+use crate::explain::facts::StackSample;
+use crate::model::{Event, EventKind, Hierarchy, Session};
+
+/// A freeze that takes longer than this is slow enough to be sampled.
+const SLOW: Duration = Duration::from_millis(30);
+/// Looks per second at each CPU: some ten looks at what spins even in a freeze of 100 ms.
+const SAMPLE_HZ: u64 = 199;
+/// v1: an event that was lost costs this much at most.
+const V1_SAFETY: Duration = Duration::from_millis(10);
+
+/// Timer samples by thread id.
+pub type Samples = HashMap<i32, Vec<StackSample>>;
+
+/// Feeds a [`Session`] with what the [`Witness`] sees, and wakes when something may have become frozen.
+pub struct WatchedWait<'w> {
+    witness: &'w mut Witness,
+    session: Session,
+    samples: Vec<(i32, StackSample)>,
+    events: Vec<Event>,
+    started: Instant,
+    sampling: bool,
+}
+
+impl<'w> WatchedWait<'w> {
+    /// For a request whose write took `written`.
+    pub fn new(witness: &'w mut Witness, written: Span) -> Self {
+        let mut session = Session::new(witness.cgroup().hierarchy, written.start_ns);
+        session.write_ended(written.end_ns);
+        Self {
+            witness,
+            session,
+            samples: Vec::new(),
+            events: Vec::new(),
+            started: Instant::now(),
+            sampling: false,
+        }
+    }
+
+    /// Ends the watch: the session, and the samples taken of each task.
+    pub fn finish(mut self) -> (Session, Samples) {
+        if self.sampling {
+            self.witness.stop_sampling();
+        }
+        self.witness.drain(&mut self.events);
+        self.digest();
+        let mut samples = Samples::new();
+        for (tid, sample) in self.samples {
+            let of_task = samples.entry(tid).or_default();
+            match of_task.iter_mut().find(|known| known.user == sample.user && known.stack == sample.stack) {
+                Some(known) => known.count += 1,
+                None => of_task.push(sample),
+            }
+        }
+        (self.session, samples)
+    }
+
+    /// Samples what runs, for `duration`; nothing where there is no BPF.
+    pub async fn sample_for(mut self, duration: Duration) -> Samples {
+        if !self.witness.has_bpf() {
+            return Samples::new();
+        }
+        self.sampling = true;
+        self.witness.start_sampling(SAMPLE_HZ);
+        let gather = async {
+            while self.witness.next_events(&mut self.events).await.is_ok() {
+                self.digest();
+            }
+        };
+        // The time passing is the end that is wanted.
+        let _passed = tokio::time::timeout(duration, gather).await;
+        self.finish().1
+    }
+
+    /// Takes the waiting events in; whether any of them may complete the freeze.
+    fn digest(&mut self) -> bool {
+        let mut promising = false;
+        for event in self.events.drain(..) {
+            promising |= match &event.kind {
+                EventKind::SwitchOut { frozen, .. } => frozen.v1 || frozen.v2,
+                EventKind::Refrigerated { .. }
+                | EventKind::Exit { .. }
+                | EventKind::Attach { .. }
+                | EventKind::NotifyFrozen { .. } => true,
+                EventKind::Sample { tid, user, stack } => {
+                    self.samples.push((*tid, StackSample { count: 1, user: *user, stack: stack.clone() }));
+                    false
+                }
+                _ => false,
+            };
+            self.session.observe(&event);
+        }
+        promising
+    }
+}
+
+impl FreezeWatch for WatchedWait<'_> {
+    async fn changed(&mut self, pending: &Pending, at_most: Duration) -> io::Result<()> {
+        if !self.witness.has_bpf() {
+            return FileWatch.changed(pending, at_most).await;
+        }
+        if !self.sampling && self.started.elapsed() >= SLOW {
+            self.sampling = true;
+            self.witness.start_sampling(SAMPLE_HZ);
+        }
+        let at_most = if self.sampling { at_most } else { at_most.min(SLOW) };
+        let at_most = match self.session.hierarchy() {
+            Hierarchy::V1 => at_most.max(V1_SAFETY),
+            Hierarchy::V2 => at_most,
+        };
+        let mut files = FileWatch;
+        let files = files.changed(pending, at_most);
+        tokio::pin!(files);
+        loop {
+            tokio::select! {
+                biased;
+                changed = &mut files => return changed,
+                events = self.witness.next_events(&mut self.events) => {
+                    events?;
+                    if self.digest() && self.session.hierarchy() == Hierarchy::V1 {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+}

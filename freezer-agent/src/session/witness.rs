@@ -1,0 +1,151 @@
+//! Sees a cgroup's tasks: by BPF where the kernel and the privileges allow, else by /proc alone.
+
+use std::collections::HashSet;
+use std::io;
+
+use crate::cgroupfs::Cgroup;
+use crate::host::Missing;
+use crate::model::{Event, TaskSnapshot};
+use crate::report::{ObserverMode, ObserverReport};
+use crate::source::{Observer, ObserverOptions, Scope, Stacks, Watch, procfs};
+
+/// What a session is observed with.
+pub struct Witness {
+    cgroup: Cgroup,
+    observer: Option<Observer>,
+    missing: Vec<Missing>,
+}
+
+impl Witness {
+    /// Loads the kernel side for `cgroup`; a refusal is kept, and /proc remains.
+    pub fn new(cgroup: &Cgroup, log: bool) -> Self {
+        let watch = Watch { hierarchy: cgroup.hierarchy, cgroup_id: cgroup.id };
+        let options = ObserverOptions { log, ..ObserverOptions::default() };
+        match Observer::load(&watch, &options) {
+            Ok(observer) => {
+                let missing = observer.missing().to_vec();
+                Self { cgroup: cgroup.clone(), observer: Some(observer), missing }
+            }
+            Err(error) => Self::without_bpf(cgroup, error.to_string()),
+        }
+    }
+
+    /// By /proc alone.
+    pub fn without_bpf(cgroup: &Cgroup, why: String) -> Self {
+        let missing = Missing {
+            what: "bpf".to_owned(),
+            why,
+            lost: "no latency per task, no lock owners, and in v1 frozen cannot always be told from blocked"
+                .to_owned(),
+        };
+        Self { cgroup: cgroup.clone(), observer: None, missing: vec![missing] }
+    }
+
+    /// Whether the kernel's own marks and events are seen.
+    pub fn has_bpf(&self) -> bool {
+        self.observer.is_some()
+    }
+
+    /// The cgroup.
+    pub fn cgroup(&self) -> &Cgroup {
+        &self.cgroup
+    }
+
+    /// Waits for events; without BPF there are none.
+    pub async fn next_events(&mut self, out: &mut Vec<Event>) -> io::Result<()> {
+        match &mut self.observer {
+            Some(observer) => observer.next_events(out).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Takes the events there are.
+    pub fn drain(&mut self, out: &mut Vec<Event>) {
+        if let Some(observer) = &mut self.observer {
+            observer.drain(out);
+        }
+    }
+
+    /// The freeze is slow: samples what runs, and reads symbols ahead of need.
+    pub fn start_sampling(&mut self, hz: u64) {
+        if let Some(observer) = &mut self.observer
+            && let Err(error) = observer.start_sampling(hz)
+        {
+            self.missing.push(Missing {
+                what: "timer samples".to_owned(),
+                why: error.to_string(),
+                lost: "what a running task does inside the kernel is not seen".to_owned(),
+            });
+        }
+    }
+
+    /// The end of sampling.
+    pub fn stop_sampling(&mut self) {
+        if let Some(observer) = &mut self.observer
+            && let Err(error) = observer.stop_sampling()
+        {
+            self.missing.push(Missing {
+                what: "timer samples".to_owned(),
+                why: error.to_string(),
+                lost: "they go on until this process ends".to_owned(),
+            });
+        }
+    }
+
+    /// The tasks of the subtree, without stacks.
+    pub fn look(&mut self) -> Vec<TaskSnapshot> {
+        match self.walk(Scope::Watched, Stacks::None) {
+            Some(tasks) => tasks,
+            None => procfs::snapshot(&self.cgroup.subtree_tasks().unwrap_or_default(), false),
+        }
+    }
+
+    /// Every task of the host, with the stacks of those that are not frozen.
+    pub fn look_at_host(&mut self) -> Vec<TaskSnapshot> {
+        match self.walk(Scope::Host, Stacks::NotFrozen) {
+            Some(tasks) => tasks,
+            None => self.host_by_procfs(),
+        }
+    }
+
+    fn host_by_procfs(&self) -> Vec<TaskSnapshot> {
+        let inside = self.cgroup.subtree_tasks().unwrap_or_default();
+        let mut tasks = procfs::snapshot(&inside, true);
+        let inside: HashSet<i32> = inside.into_iter().collect();
+        let outside: Vec<i32> = procfs::host_tids().into_iter().filter(|tid| !inside.contains(tid)).collect();
+        tasks.extend(procfs::snapshot(&outside, false));
+        tasks
+    }
+
+    fn walk(&mut self, scope: Scope, stacks: Stacks) -> Option<Vec<TaskSnapshot>> {
+        match self.observer.as_mut()?.snapshot(scope, stacks) {
+            Ok(tasks) => Some(tasks),
+            Err(error) => {
+                let missing = Missing {
+                    what: "task iterator".to_owned(),
+                    why: error.to_string(),
+                    lost: "tasks are looked at one by one in /proc, with less to see".to_owned(),
+                };
+                if !self.missing.contains(&missing) {
+                    self.missing.push(missing);
+                }
+                None
+            }
+        }
+    }
+
+    /// What observed, and what it lost.
+    pub fn report(&self) -> ObserverReport {
+        let mode = if self.has_bpf() { ObserverMode::Bpf } else { ObserverMode::Proc };
+        let mut missing: Vec<String> = self.missing.iter().map(ToString::to_string).collect();
+        let lost_events = match self.observer.as_ref().map(Observer::counters) {
+            None => 0,
+            Some(Ok(counters)) => counters.lost(),
+            Some(Err(error)) => {
+                missing.push(format!("counters: {error} (how many events were lost is not known)"));
+                0
+            }
+        };
+        ObserverReport { mode, lost_events, missing }
+    }
+}

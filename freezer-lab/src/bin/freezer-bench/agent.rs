@@ -1,0 +1,125 @@
+//! The agent under measurement, and the figures it prints of itself with its hidden `--timings`.
+
+use std::io::Read as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use anyhow::{Context as _, anyhow, ensure};
+use serde::Deserialize;
+
+use crate::measure::{median, whole_process};
+
+/// The program.
+pub struct Agent {
+    program: PathBuf,
+}
+
+/// One line of JSON on stderr; times in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+struct Timings {
+    #[serde(rename = "start_to_write_ns")]
+    start_to_write: Option<f64>,
+    #[serde(rename = "last_frozen_to_known_ns")]
+    last_frozen_to_known: Option<f64>,
+    #[serde(rename = "sched_switch_outside_ns")]
+    sched_switch_outside: Option<f64>,
+    #[serde(rename = "snapshot_ns")]
+    snapshot: Option<f64>,
+}
+
+/// One freeze with `--explain`.
+pub struct Explained {
+    timings: Timings,
+    peak_bytes: f64,
+}
+
+/// What can be asked of it.
+#[derive(Clone, Copy, Debug)]
+pub enum Figure {
+    /// From its first instruction to the request.
+    StartToWrite,
+    /// From the last task frozen, by the kernel's clock, until it knows.
+    FrozenToKnown,
+    /// Mean run time of the `sched_switch` program for tasks outside.
+    SwitchOutside,
+    /// One walk over all tasks of the host, with stacks.
+    Snapshot,
+    /// Peak resident memory.
+    PeakMemory,
+}
+
+impl Agent {
+    /// The program at a path.
+    pub fn new(program: PathBuf) -> Self {
+        Self { program }
+    }
+
+    /// `freeze` as a whole process.
+    pub fn freeze(&self, cgroup: &Path) -> anyhow::Result<f64> {
+        whole_process(self.command(cgroup).stderr(Stdio::null()))
+    }
+
+    /// `freeze --explain --timings`.
+    pub fn explain(&self, cgroup: &Path) -> anyhow::Result<Explained> {
+        let mut command = self.command(cgroup);
+        command.args(["--explain", "--timings"]);
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("could not start {}", self.program.display()))?;
+        let mut said = String::new();
+        if let Some(mut stderr) = child.stderr.take() {
+            stderr.read_to_string(&mut said).context("could not read the agent's words")?;
+        }
+        let (status, peak_bytes) = wait_with_memory(&child)?;
+        let first = said.lines().next().unwrap_or("");
+        ensure!(status.success(), "the agent ended with {status}: {first}");
+        let timings = said.lines().rev().find_map(|line| serde_json::from_str(line).ok());
+        Ok(Explained { timings: timings.context("the agent printed no timings")?, peak_bytes })
+    }
+
+    fn command(&self, cgroup: &Path) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(["freeze", "--cgroup"]).arg(cgroup);
+        command
+    }
+}
+
+/// The median of a figure over runs; an error when any run has none.
+pub fn median_of(runs: &[anyhow::Result<Explained>], figure: Figure) -> anyhow::Result<f64> {
+    let mut values = Vec::new();
+    for run in runs {
+        let run = run.as_ref().map_err(|error| anyhow!("{error:#}"))?;
+        values.push(run.get(figure).with_context(|| format!("the agent's timings lack {figure:?}"))?);
+    }
+    Ok(median(&mut values))
+}
+
+impl Explained {
+    fn get(&self, figure: Figure) -> Option<f64> {
+        match figure {
+            Figure::StartToWrite => self.timings.start_to_write,
+            Figure::FrozenToKnown => self.timings.last_frozen_to_known,
+            Figure::SwitchOutside => self.timings.sched_switch_outside,
+            Figure::Snapshot => self.timings.snapshot,
+            Figure::PeakMemory => Some(self.peak_bytes),
+        }
+    }
+}
+
+/// Waits for the child's end; its status and its peak memory in bytes (`ru_maxrss` is in KiB, getrusage(2)).
+fn wait_with_memory(child: &Child) -> anyhow::Result<(ExitStatus, f64)> {
+    let pid = child.id().cast_signed();
+    let mut status = 0;
+    // SAFETY: rusage holds integers only, for which zero is a value.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are to live values of ours. The child is ours and nobody else waits for it: `Child` does
+    // so only when asked.
+    let waited = unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) };
+    ensure!(waited == pid, "could not wait for the agent: {}", std::io::Error::last_os_error());
+    let kib = u32::try_from(usage.ru_maxrss).context("the kernel gave no size of memory")?;
+    Ok((ExitStatus::from_raw(status), f64::from(kib) * 1024.0))
+}
