@@ -92,7 +92,11 @@ fn examine(mut freezer: Freezer) -> Freezer {
         }
     }
     if let Err(error) = observer.symbols() {
-        freezer.missing.push(missing("kernel symbols", error, "stacks come from /proc/PID/stack, a little later"));
+        freezer.missing.push(missing(
+            "kernel symbols",
+            error,
+            "stacks come from /proc/PID/stack, a little later",
+        ));
     }
     freezer.programs = Some(programs);
     freezer

@@ -90,14 +90,20 @@ impl Freezer {
             Some(programs) => {
                 text += &screen.field(2, "mode", &screen.good("bpf"));
                 for by in ["tp_btf", "fentry", "kprobe", "iter", "perf"] {
-                    let targets: Vec<&str> =
-                        programs.iter().filter(|program| program.by == by).map(|program| program.target).collect();
+                    let targets: Vec<&str> = programs
+                        .iter()
+                        .filter(|program| program.by == by)
+                        .map(|program| program.target)
+                        .collect();
                     if !targets.is_empty() {
                         text += &screen.field(2, by, &targets.join(", "));
                     }
                 }
             }
-            None => text += &screen.field(2, "mode", &screen.notable("proc: freezes and explains from /proc alone")),
+            None => {
+                text +=
+                    &screen.field(2, "mode", &screen.notable("proc: freezes and explains from /proc alone"))
+            }
         }
         text + &missing(&self.missing, screen)
     }
