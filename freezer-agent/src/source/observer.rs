@@ -62,10 +62,10 @@ pub enum ObserverError {
     #[error(transparent)]
     Btf(#[from] BtfError),
     /// The object could not be loaded: mostly a lack of `CAP_BPF` and `CAP_PERFMON`.
-    #[error("the kernel did not take the eBPF object: {0}")]
+    #[error("the kernel did not take the eBPF object: {}", chain(.0))]
     Load(#[from] EbpfError),
     /// A map is not as it should be.
-    #[error("a map of the eBPF object: {0}")]
+    #[error("a map of the eBPF object: {}", chain(.0))]
     Map(#[from] MapError),
     /// The ring cannot be waited for.
     #[error("cannot wait for the event ring: {0}")]
@@ -76,6 +76,14 @@ pub enum ObserverError {
     /// The object lacks something: not the one this agent was built with.
     #[error("the eBPF object has no {0}")]
     Incomplete(&'static str),
+}
+
+/// An error with what it comes from: aya's own words leave the kernel's answer to the source.
+fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }
 
 /// Why no samples are taken.
@@ -207,9 +215,9 @@ impl Observer {
         if looks.iter().all(|look| look.stack.is_empty()) {
             return Ok(looks.into_iter().map(|look| look.task).collect());
         }
-        let symbols = self.symbols.get();
+        let mut symbols = self.symbols.get();
         let named = looks.into_iter().map(|TaskLook { mut task, stack, .. }| {
-            task.stack = match symbols {
+            task.stack = match &mut symbols {
                 Ok(symbols) => symbols.stack(&stack),
                 Err(_) if stack.is_empty() => Vec::new(),
                 Err(_) => super::procfs::stack(task.tid),
