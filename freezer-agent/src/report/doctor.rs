@@ -102,7 +102,7 @@ impl Freezer {
             }
             None => {
                 text +=
-                    &screen.field(2, "mode", &screen.notable("proc: freezes and explains from /proc alone"))
+                    &screen.field(2, "mode", &screen.notable("proc: freezes and explains from /proc alone"));
             }
         }
         text + &missing(&self.missing, screen)
