@@ -26,6 +26,12 @@ pub fn system_ticks(tid: i32) -> Option<u64> {
     stat_field(tid, 15)?.parse().ok()
 }
 
+/// Time spent in user code so far, clock ticks.
+#[must_use]
+pub fn user_ticks(tid: i32) -> Option<u64> {
+    stat_field(tid, 14)?.parse().ok()
+}
+
 /// Scheduling policy, by its number in linux/sched.h.
 #[must_use]
 pub fn policy(tid: i32) -> Option<i32> {

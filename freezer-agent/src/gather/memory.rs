@@ -1,4 +1,4 @@
-//! A few bytes of another process's memory, with a deadline.
+//! A few bytes of another process's memory, and its map, with a deadline.
 //!
 //! `process_vm_readv` takes the target's mmap lock (`mm/process_vm_access.c`): a target stuck under it would hang the
 //! reader for ever, so the reader is a thread that may be left behind.
@@ -37,19 +37,31 @@ pub struct Memory {
 impl Memory {
     /// The NUL-terminated text at `address` of a task.
     pub fn text(&mut self, tid: i32, address: usize) -> Result<Vec<u8>, MemoryError> {
+        self.in_time(move || read_text(tid, address))
+    }
+
+    /// `/proc/TID/maps`, which takes the target's mmap lock too.
+    pub fn maps(&mut self, tid: i32) -> Result<Vec<u8>, MemoryError> {
+        self.in_time(move || super::procdir::read(format!("/proc/{tid}/maps").as_ref()))
+    }
+
+    fn in_time(
+        &mut self,
+        read: impl FnOnce() -> Option<Vec<u8>> + Send + 'static,
+    ) -> Result<Vec<u8>, MemoryError> {
         if self.left_behind >= MOST_LEFT_BEHIND {
             return Err(MemoryError::TooLate);
         }
         let (sender, receiver) = mpsc::sync_channel(1);
         let reader = move || {
-            // The receiver may have given up; then nobody wants the text.
-            drop(sender.send(read_text(tid, address)));
+            // The receiver may have given up; then nobody wants the bytes.
+            drop(sender.send(read()));
         };
         if thread::Builder::new().name("memory-reader".to_owned()).spawn(reader).is_err() {
             return Err(MemoryError::Unreadable);
         }
-        if let Ok(text) = receiver.recv_timeout(DEADLINE) {
-            text.ok_or(MemoryError::Unreadable)
+        if let Ok(bytes) = receiver.recv_timeout(DEADLINE) {
+            bytes.ok_or(MemoryError::Unreadable)
         } else {
             self.left_behind += 1;
             Err(MemoryError::TooLate)

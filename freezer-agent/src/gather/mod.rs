@@ -5,6 +5,7 @@
 
 mod cgroups;
 mod descriptors;
+mod mapped;
 mod memory;
 mod mountinfo;
 mod paths;
@@ -17,10 +18,10 @@ use std::time::{Duration, Instant};
 
 use crate::cgroupfs::Cgroup;
 use crate::explain::Facts;
-use crate::explain::facts::{BeforeRequest, FuseConnection, StackSample, TaskDetails, TaskFacts};
+use crate::explain::facts::{BeforeRequest, FuseConnection, MappedFile, StackSample, TaskDetails, TaskFacts};
 use crate::explain::functions::{Mechanism, contains, means};
 use crate::model::{Hierarchy, Name, TaskSnapshot, TaskState};
-use memory::Memory;
+use memory::{Memory, MemoryError};
 use procdir::{ProcDir, Process};
 
 /// All looks together take no longer than about this: a session that waits for a freeze must go on.
@@ -140,14 +141,30 @@ impl<'a> Gatherer<'a> {
             return None;
         }
         let syscall = syscall::of(&process, &mut self.memory, &mut self.gaps);
+        let mapped = if mapped::faults_on_file(&task.stack) { self.mapped(&process) } else { Vec::new() };
         let tid = task.tid;
         Some(TaskDetails {
             wchan: process.wchan(),
             syscall,
+            mapped,
             samples: self.subject.samples.get(&tid).cloned().unwrap_or_default(),
             ran_ns: None,
             before: self.subject.before.get(&tid).cloned(),
         })
+    }
+
+    fn mapped(&mut self, process: &Process) -> Vec<MappedFile> {
+        match mapped::of(process, &mut self.memory) {
+            Ok(files) => files,
+            Err(error) => {
+                let why = match error {
+                    MemoryError::TooLate => "took too long",
+                    MemoryError::Unreadable => "was not possible",
+                };
+                self.gaps.insert(format!("reading the memory map of {} {why}", process.tid));
+                Vec::new()
+            }
+        }
     }
 
     /// Owners of locks that tasks of the subtree wait for, and owners of what those wait for, to the end.

@@ -21,6 +21,8 @@ use crate::fuse;
 pub enum Job {
     /// Sleeps for ever.
     Sleep,
+    /// Sleeps so many milliseconds; then prints a line, and sleeps for ever.
+    SleepThenSay(u64),
     /// Waits in poll(2) for ever.
     Poll,
     /// Computes in user space for ever, on one CPU only where given.
@@ -88,6 +90,11 @@ impl Job {
     pub(super) fn run(self) -> Result<()> {
         match self {
             Self::Sleep => after_ready(|| sleep_for_ever()),
+            Self::SleepThenSay(ms) => after_ready(|| {
+                thread::sleep(Duration::from_millis(ms));
+                println!("slept");
+                sleep_for_ever()
+            }),
             Self::Poll => after_ready(poll_for_ever),
             Self::Spin(on) => after_ready(|| {
                 on.map_or(Ok(()), cpu::pin)?;

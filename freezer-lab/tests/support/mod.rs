@@ -1,10 +1,18 @@
 //! What the tests of this folder share.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
 use std::fs::File;
 use std::io::Write as _;
+use std::time::Duration;
 
-use freezer_lab::{Hierarchy, mounts};
+use freezer_lab::agent::{self, Ended};
+use freezer_lab::{Cgroup, Hierarchy, Scene, State, mounts, proc, wait};
 use nix::fcntl::{Flock, FlockArg};
+use serde_json::Value;
+
+/// How long anything may take that should happen at once, on a loaded machine.
+pub const SOON: Duration = Duration::from_secs(10);
 
 /// Held by a test that runs: cases that take all CPU time or memory must not disturb others.
 #[must_use]
@@ -39,4 +47,62 @@ pub fn skip(why: &str) {
     println!("skipped: {why}");
     let name = std::thread::current().name().unwrap_or_default().to_owned();
     writeln!(std::io::stderr(), "SKIPPED: {name}: {why}").expect("stderr");
+}
+
+/// Runs a test's body in a scene of its own on each hierarchy, and checks that nothing of it is left.
+pub fn on_each(wanted: &[Hierarchy], body: impl Fn(&mut Scene, Hierarchy)) {
+    let Some(_turn) = turn() else { return };
+    for hierarchy in present(wanted) {
+        let mut scene = Scene::new();
+        body(&mut scene, hierarchy);
+        let left: Vec<_> = scene.take_down().iter().map(ToString::to_string).collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
+
+/// `freezer-agent freeze`, which must succeed and must be true.
+pub fn freeze(cgroup: &Cgroup) {
+    succeeds("freeze", cgroup);
+    assert_eq!(cgroup.state().expect("a state"), State::Frozen);
+}
+
+/// `freezer-agent thaw`, which must succeed and must be true.
+pub fn thaw(cgroup: &Cgroup) {
+    succeeds("thaw", cgroup);
+    assert_eq!(cgroup.state().expect("a state"), State::Thawed);
+}
+
+fn succeeds(command: &str, cgroup: &Cgroup) {
+    let ended = agent(command, cgroup, &[]);
+    assert_eq!(ended.code(), 0, "{command}: {}{}", ended.stdout, ended.stderr);
+}
+
+/// Any command of the agent.
+pub fn agent(command: &str, cgroup: &Cgroup, arguments: &[&str]) -> Ended {
+    agent::run(command, cgroup, arguments).expect("the agent ends")
+}
+
+/// The row that `freezer-agent status` has for a cgroup.
+pub fn status(cgroup: &Cgroup) -> Value {
+    let ended = agent("status", cgroup, &["--json"]);
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    ended.json().expect("JSON")["cgroups"][0].clone()
+}
+
+/// Waits until a cgroup itself, without its children, holds so many processes.
+pub fn wait_for_processes(cgroup: &Cgroup, count: usize) {
+    let pids = || cgroup.pids().map(|pids| pids.len());
+    assert!(wait::until(SOON, || pids().is_ok_and(|found| found == count)), "{:?}, not {count}", pids());
+}
+
+/// Whether a busy loop makes headway.
+pub fn runs(pid: i32) -> bool {
+    let before = proc::user_ticks(pid);
+    wait::until(SOON, || proc::user_ticks(pid) > before)
+}
+
+/// Whether a busy loop has stood still for a while.
+pub fn stands_still(pid: i32) -> bool {
+    let before = proc::user_ticks(pid);
+    !wait::until(Duration::from_millis(100), || proc::user_ticks(pid) > before)
 }
