@@ -40,8 +40,8 @@ fn running(tid: i32) -> TaskFacts {
     facts
 }
 
-fn lock(owner: i32, owner_is_reader: bool) -> Option<LockWait> {
-    Some(LockWait { kind: "mutex".to_owned(), owner: Some(owner), owner_is_reader })
+fn lock(owner: i32, owner_is_reader: bool) -> LockWait {
+    LockWait { kind: "mutex".to_owned(), owner: Some(owner), owner_is_reader }
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn a_fork_behind_a_cgroup_migration_is_not_a_frozen_filesystem() {
 fn a_lock_is_followed_to_what_its_owner_waits_for() {
     let mut facts = examples::facts();
     let mut waiter = at(11, &["filename_create"]);
-    waiter.task.lock = lock(10, false);
+    waiter.task.lock = Some(lock(10, false));
     facts.tasks.push(waiter);
     let blockers = judge(&facts).blockers;
     let blocker = blockers.iter().find(|b| b.tid == 11).expect("blocks");
@@ -113,7 +113,7 @@ fn a_lock_is_followed_to_what_its_owner_waits_for() {
 #[test]
 fn a_readers_lock_names_its_last_reader_as_likely() {
     let mut waiter = task(1, "a");
-    waiter.task.lock = lock(2, true);
+    waiter.task.lock = Some(lock(2, true));
     let mut facts = with(Hierarchy::V2, vec![waiter]);
     facts.others.push(task(2, "b"));
     let blocker = only(&facts);
@@ -124,7 +124,7 @@ fn a_readers_lock_names_its_last_reader_as_likely() {
 #[test]
 fn a_circle_of_locks_ends() {
     let (mut a, mut b) = (task(1, "a"), task(2, "b"));
-    (a.task.lock, b.task.lock) = (lock(2, false), lock(1, false));
+    (a.task.lock, b.task.lock) = (Some(lock(2, false)), Some(lock(1, false)));
     for blocker in judge(&with(Hierarchy::V2, vec![a, b])).blockers {
         assert!(blocker.summary.contains("in turn"), "{}", blocker.summary);
     }
