@@ -194,6 +194,26 @@ async fn a_spinning_task_is_sampled_in_user_code() {
 }
 
 #[tokio::test]
+async fn debug_lines_of_the_kernel_side_are_taken_by_the_verifier_too() {
+    let Some(cgroup) = ready(Hierarchy::V2, "log") else { return };
+    let options = ObserverOptions { log: true, ..ObserverOptions::default() };
+    let observer = Observer::load(&cgroup.watch(), &options).expect("the kernel takes the programs");
+    let tracepoint = |missing: &&freezer_agent::host::Missing| !missing.why.contains("fentry");
+    assert_eq!(observer.missing().iter().find(tracepoint), None);
+}
+
+#[tokio::test]
+async fn every_tracepoint_is_attached_on_this_kernel() {
+    for hierarchy in [Hierarchy::V1, Hierarchy::V2] {
+        let Some(cgroup) = ready(hierarchy, "attached") else { return };
+        let observer = observer(&cgroup);
+        let refused: Vec<_> =
+            observer.missing().iter().filter(|missing| !missing.why.contains("fentry")).collect();
+        assert!(refused.is_empty(), "{refused:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_whole_host_snapshot_holds_this_very_task() {
     let Some(_cgroup) = ready(Hierarchy::V1, "host") else { return };
     let mut observer =

@@ -33,6 +33,7 @@ use crate::report::{Document, ObserverMode, ObserverReport};
 /// the plain request remains: `status` shows it, `thaw` takes it back.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Args {
     #[command(flatten)]
     target: Target,

@@ -1,6 +1,7 @@
 //! Parse and dispatch; one file per command, whose module docs are its manual.
 
 pub mod args;
+pub mod doctor;
 pub mod duration;
 pub mod exit;
 pub mod explain;
@@ -36,6 +37,7 @@ enum Command {
     Status(status::Args),
     Explain(explain::Args),
     Replay(replay::Args),
+    Doctor(doctor::Args),
 }
 
 const AFTER_HELP: &str = "\
@@ -45,6 +47,7 @@ Examples:
   freezer-agent freeze --cgroup 0 --explain        and say which tasks block, why, and the way out
   freezer-agent explain --cgroup docker/3f2a       why is a freeze that somebody else asked for not done
   freezer-agent thaw --cgroup 0
+  freezer-agent doctor                             what this host allows, and what is lost without
   freezer-agent status                             every cgroup that is frozen or freezing
 
 Exit codes:
@@ -68,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(&args, verbose),
         Command::Explain(args) => explain::run(&args, verbose),
         Command::Replay(args) => replay::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
     };
     ExitCode::from(code)
 }

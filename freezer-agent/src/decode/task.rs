@@ -176,7 +176,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_give_tasks_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..1000)) {
-            let _ = tasks(&bytes);
+            _ = tasks(&bytes);
         }
 
         #[test]

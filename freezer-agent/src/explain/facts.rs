@@ -23,7 +23,7 @@ pub struct Facts {
     pub others: Vec<TaskFacts>,
     /// FUSE connections that a blocked task may concern.
     pub fuse: Vec<FuseConnection>,
-    /// Open userfaultfds with faults pending.
+    /// Open userfaultfds.
     pub userfaultfds: Vec<Userfaultfd>,
     /// CPU quotas on the way from the blocked tasks' cgroups to the root.
     pub quotas: Vec<CpuQuota>,
@@ -50,6 +50,10 @@ pub struct TaskDetails {
     pub wchan: Option<String>,
     /// The system call it is in.
     pub syscall: Option<SyscallFacts>,
+    /// Files mapped into its memory, one per mount and use, where it is in a page fault: the kernel does not say which
+    /// address it faults on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mapped: Vec<MappedFile>,
     /// Timer samples that found it on a CPU.
     pub samples: Vec<StackSample>,
     /// ns it ran since the request, by its own run-time counter; `None` where not measured.
@@ -96,6 +100,17 @@ pub struct FileFacts {
     pub known_by: KnownBy,
     /// Mount it lies in, found without touching the file.
     pub mount: Option<MountFacts>,
+}
+
+/// A mapped file, from `/proc/PID/maps`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MappedFile {
+    /// Path, as the kernel prints it.
+    pub path: Name,
+    /// A store goes to the file (`MAP_SHARED`, writable).
+    pub written_through: bool,
+    /// Mount it lies in, by device number.
+    pub mount: MountFacts,
 }
 
 /// How a file is known.

@@ -49,6 +49,8 @@ fn marked_not_frozen(case: &Case<'_>) -> Standing {
     match task.state {
         TaskState::Running | TaskState::Uninterruptible => Standing::NotFrozen,
         _ if task.kernel_thread => Standing::NotFrozen,
+        // Found at work since the request and not frozen: it goes round in the kernel, sleeping for a moment each time.
+        _ if case.details().is_some_and(|details| !details.samples.is_empty()) => Standing::NotFrozen,
         // Asleep and asked: it wakes and freezes at its next run, unless its wait says otherwise.
         _ => Standing::Doubtful,
     }
@@ -58,11 +60,10 @@ fn marked_not_frozen(case: &Case<'_>) -> Standing {
 fn unmarked(case: &Case<'_>) -> Standing {
     let task = case.task();
     match (case.facts.hierarchy, task.state) {
-        (Hierarchy::V2, _) if task.kernel_thread => Standing::NotFrozen,
-        (_, _) if task.kernel_thread => Standing::Doubtful,
-        (_, TaskState::Running) => Standing::NotFrozen,
+        (Hierarchy::V1, _) if task.kernel_thread => Standing::Doubtful,
         (Hierarchy::V2, TaskState::Sleeping) if case.innermost(Mechanism::FrozenTrap) => Standing::Done,
-        (Hierarchy::V2, TaskState::Uninterruptible) => Standing::NotFrozen,
+        (_, TaskState::Running) | (Hierarchy::V2, TaskState::Uninterruptible) => Standing::NotFrozen,
+        (Hierarchy::V2, _) if task.kernel_thread => Standing::NotFrozen,
         (Hierarchy::V1, _) if case.innermost(Mechanism::Refrigerator) => Standing::Done,
         (Hierarchy::V1, TaskState::Uninterruptible) => unmarked_v1_d(case),
         _ => Standing::Doubtful,

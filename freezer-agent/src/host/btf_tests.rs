@@ -77,7 +77,7 @@ fn a_bit_field_has_a_bit_offset_and_a_width() {
     let mut b = Builder::default();
     let int = b.name("int");
     b.words(&[int, raw::INT << 24, 4, 32]);
-    b.aggregate(raw::STRUCT, true, "outer", &[("plain", 1, 0), ("frozen", 1, 37 | 1 << 24)]);
+    b.aggregate(raw::STRUCT, true, "outer", &[("plain", 1, 0), ("frozen", 1, 0x25 | 1 << 24)]);
     let btf = Btf::parse(b.build(), &[(Kind::Struct, "outer")]).expect("valid");
     assert_eq!(btf.member("outer", "frozen"), Some(Member { bit: 37, width: Some(1) }));
     assert_eq!(btf.member("outer", "plain"), Some(Member { bit: 0, width: None }));
@@ -111,11 +111,11 @@ fn ask_everything(bytes: Vec<u8>) {
     let wanted =
         [(Kind::Struct, "outer"), (Kind::Enum, "outer"), (Kind::Typedef, "outer"), (Kind::Func, "outer")];
     if let Ok(btf) = Btf::parse(bytes, &wanted) {
-        let _ = btf.member("outer", "second");
-        let _ = btf.member_path("outer", &["nested", "second"]);
-        let _ = btf.enumerator("outer", "second");
-        let _ = btf.tracepoint_arguments("outer");
-        let _ = btf.skeleton();
+        _ = btf.member("outer", "second");
+        _ = btf.member_path("outer", &["nested", "second"]);
+        _ = btf.enumerator("outer", "second");
+        _ = btf.tracepoint_arguments("outer");
+        _ = btf.skeleton();
     }
 }
 

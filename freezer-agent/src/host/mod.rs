@@ -3,5 +3,6 @@
 pub mod btf;
 pub mod offsets;
 pub mod plan;
+pub mod rights;
 
 pub use plan::{Missing, Plan};

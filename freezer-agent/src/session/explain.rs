@@ -29,7 +29,7 @@ pub fn explain(
         .iter()
         .map(|task| (task.tid, BeforeRequest { state: task.state, switches: task.switches }))
         .collect();
-    let facts = gather::gather(Subject { cgroup: &cgroup, host, asked_ns_ago, samples, before });
+    let facts = gather::gather(&Subject { cgroup: &cgroup, host, asked_ns_ago, samples, before });
     let verdict = judge(&facts);
     Explained { facts, verdict }
 }

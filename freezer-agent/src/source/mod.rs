@@ -10,5 +10,6 @@ mod symbols;
 
 pub use counters::{Counter, Counters};
 pub use observer::{Observer, ObserverError, ObserverOptions, SampleError, Watch};
+pub use programs::Attached;
 pub use snapshot::{Scope, SnapshotError, Stacks};
 pub use symbols::{Symbols, SymbolsError};

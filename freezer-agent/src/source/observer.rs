@@ -21,9 +21,9 @@ use tokio::{
 use super::{
     counters::{self, Counters},
     object::{self, Opened},
-    programs::{self, refusal},
+    programs::{self, Attached, refusal},
     snapshot::{Scope, SnapshotError, Snapshots, Stacks},
-    symbols::LazySymbols,
+    symbols::{LazySymbols, SymbolsError},
 };
 use crate::{
     decode::{self, TaskLook},
@@ -62,10 +62,10 @@ pub enum ObserverError {
     #[error(transparent)]
     Btf(#[from] BtfError),
     /// The object could not be loaded: mostly a lack of `CAP_BPF` and `CAP_PERFMON`.
-    #[error("the kernel did not take the eBPF object: {0}")]
+    #[error("the kernel did not take the eBPF object: {}", chain(.0))]
     Load(#[from] EbpfError),
     /// A map is not as it should be.
-    #[error("a map of the eBPF object: {0}")]
+    #[error("a map of the eBPF object: {}", chain(.0))]
     Map(#[from] MapError),
     /// The ring cannot be waited for.
     #[error("cannot wait for the event ring: {0}")]
@@ -76,6 +76,14 @@ pub enum ObserverError {
     /// The object lacks something: not the one this agent was built with.
     #[error("the eBPF object has no {0}")]
     Incomplete(&'static str),
+}
+
+/// An error with what it comes from: aya's own words leave the kernel's answer to the source.
+fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }
 
 /// Why no samples are taken.
@@ -98,6 +106,7 @@ pub struct Observer {
     undecodable: u64,
     snapshots: Snapshots,
     symbols: LazySymbols,
+    attached: Vec<Attached>,
     missing: Vec<Missing>,
     samples: Vec<PerfEventLinkId>,
     log: Option<EbpfLogger<&'static dyn log::Log>>,
@@ -122,9 +131,12 @@ impl Observer {
         let request = Array::try_from(take(&mut ebpf, "REQUEST")?)?;
         // Absent when the map was optimised away: then there is nothing to read.
         let log = if options.log { EbpfLogger::init(&mut ebpf).ok() } else { None };
-        let mut missing = plan.missing;
+        let (mut attached, mut missing) = (Vec::new(), plan.missing);
         for wish in &plan.wishes {
-            missing.extend(programs::attach(&mut ebpf, &types, wish).err());
+            match programs::attach(&mut ebpf, &types, wish) {
+                Ok(program) => attached.push(program),
+                Err(refused) => missing.push(refused),
+            }
         }
         Ok(Self {
             ebpf,
@@ -134,10 +146,22 @@ impl Observer {
             undecodable: 0,
             snapshots: Snapshots::new(request),
             symbols: LazySymbols::default(),
+            attached,
             missing,
             samples: Vec::new(),
             log,
         })
+    }
+
+    /// The programs at work.
+    #[must_use]
+    pub fn attached(&self) -> &[Attached] {
+        &self.attached
+    }
+
+    /// Whether kernel addresses can be given their names.
+    pub fn symbols(&mut self) -> Result<(), &SymbolsError> {
+        self.symbols.get().map(drop)
     }
 
     /// What this kernel or these privileges did not give, and what is lost without it.
@@ -191,9 +215,9 @@ impl Observer {
         if looks.iter().all(|look| look.stack.is_empty()) {
             return Ok(looks.into_iter().map(|look| look.task).collect());
         }
-        let symbols = self.symbols.get();
+        let mut symbols = self.symbols.get();
         let named = looks.into_iter().map(|TaskLook { mut task, stack, .. }| {
-            task.stack = match symbols {
+            task.stack = match &mut symbols {
                 Ok(symbols) => symbols.stack(&stack),
                 Err(_) if stack.is_empty() => Vec::new(),
                 Err(_) => super::procfs::stack(task.tid),

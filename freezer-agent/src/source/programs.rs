@@ -7,6 +7,7 @@ use aya::{
     programs::{BtfTracePoint, FEntry, KProbe, Program, ProgramError},
 };
 use nix::errno::Errno;
+use serde::Serialize;
 
 use crate::host::{
     Missing,
@@ -16,21 +17,32 @@ use crate::host::{
 /// What a kernel with `CONFIG_KPROBES` shows, and what aya attaches them through.
 const KPROBES: &str = "/sys/bus/event_source/devices/kprobe/type";
 
+/// A program at work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Attached {
+    /// Tracepoint or function.
+    pub target: &'static str,
+    /// `tp_btf`, `fentry` or `kprobe`.
+    pub by: &'static str,
+}
+
 /// Loads and attaches one program, by what its plan says.
-pub(super) fn attach(ebpf: &mut Ebpf, types: &Btf, wish: &Wish) -> Result<(), Missing> {
-    match wish.attach {
+pub(super) fn attach(ebpf: &mut Ebpf, types: &Btf, wish: &Wish) -> Result<Attached, Missing> {
+    let by = match wish.attach {
         Attach::Tracepoint => tracepoint(ebpf, types, wish.target)
+            .map(|()| "tp_btf")
             .map_err(|error| missing(wish.target.to_owned(), refusal(&error), wish.lost)),
         Attach::Function => function(ebpf, types, wish),
-    }
+    }?;
+    Ok(Attached { target: wish.target, by })
 }
 
 /// fentry costs least; kprobes exist on kernels that refuse it.
-fn function(ebpf: &mut Ebpf, types: &Btf, wish: &Wish) -> Result<(), Missing> {
-    let Err(fentry) = fentry(ebpf, types, wish.target) else { return Ok(()) };
+fn function(ebpf: &mut Ebpf, types: &Btf, wish: &Wish) -> Result<&'static str, Missing> {
+    let Err(fentry) = fentry(ebpf, types, wish.target) else { return Ok("fentry") };
     // Verifying a program that can never be attached would cost a millisecond.
     let kprobe = if Path::new(KPROBES).exists() {
-        let Err(kprobe) = kprobe(ebpf, wish.target) else { return Ok(()) };
+        let Err(kprobe) = kprobe(ebpf, wish.target) else { return Ok("kprobe") };
         refusal(&kprobe)
     } else {
         "this kernel has none".to_owned()

@@ -1,8 +1,9 @@
 //! Kernel addresses -> function names, from /proc/kallsyms.
 
 use std::{
-    fs, io,
-    sync::OnceLock,
+    collections::HashMap,
+    fs::File,
+    io::{self, BufRead, BufReader},
     thread::{self, JoinHandle},
 };
 
@@ -27,24 +28,29 @@ pub struct Symbols {
     starts: Vec<(u64, u32)>,
     /// Names, each ended by a newline.
     names: Vec<u8>,
+    /// Names of addresses asked for before: the stacks of a thousand tasks share a few hundred.
+    known: HashMap<u64, Option<String>>,
 }
 
 impl Symbols {
     /// Reads the kernel's functions: some 40 ms and 10 MB, so better done ahead of need ([`LazySymbols::prepare`]).
     pub fn from_kernel() -> Result<Self, SymbolsError> {
-        Self::parse(&fs::read(PATH)?)
+        // Line by line: the whole text would be twice the size of what is kept of it.
+        Self::parse(BufReader::with_capacity(1 << 16, File::open(PATH)?))
     }
 
-    fn parse(text: &[u8]) -> Result<Self, SymbolsError> {
-        let mut symbols = Self { starts: Vec::new(), names: Vec::new() };
-        for line in text.split(|&byte| byte == b'\n') {
-            if let Some((address, name)) = function(line)
+    fn parse(mut text: impl BufRead) -> Result<Self, SymbolsError> {
+        let mut symbols = Self { starts: Vec::new(), names: Vec::new(), known: HashMap::new() };
+        let mut line = Vec::new();
+        while text.read_until(b'\n', &mut line)? > 0 {
+            if let Some((address, name)) = function(&line)
                 && let Ok(at) = u32::try_from(symbols.names.len())
             {
                 symbols.starts.push((address, at));
                 symbols.names.extend_from_slice(name);
                 symbols.names.push(b'\n');
             }
+            line.clear();
         }
         if symbols.starts.iter().all(|&(address, _)| address == 0) {
             return Err(SymbolsError::Hidden);
@@ -68,15 +74,19 @@ impl Symbols {
 
     /// Names of a stack. Frames of BPF programs and their trampolines are left out: they are the agent's own.
     #[must_use]
-    pub fn stack(&self, addresses: &[u64]) -> Vec<String> {
-        addresses
-            .iter()
-            .filter_map(|&address| {
-                // A return address may lie just behind a function that never returns; zero ends a short stack.
-                let name = self.name(address.checked_sub(1)?)?;
-                (!is_bpf(name)).then(|| name.to_owned())
-            })
-            .collect()
+    pub fn stack(&mut self, addresses: &[u64]) -> Vec<String> {
+        addresses.iter().filter_map(|&address| self.frame(address)).collect()
+    }
+
+    fn frame(&mut self, address: u64) -> Option<String> {
+        if let Some(known) = self.known.get(&address) {
+            return known.clone();
+        }
+        // A return address may lie just behind a function that never returns; zero ends a short stack.
+        let name = address.checked_sub(1).and_then(|inside| self.name(inside));
+        let name = name.filter(|name| !is_bpf(name)).map(str::to_owned);
+        self.known.insert(address, name.clone());
+        name
     }
 }
 
@@ -89,7 +99,7 @@ fn function(line: &[u8]) -> Option<(u64, &[u8])> {
     if !matches!(kind, b't' | b'T' | b'w' | b'W') {
         return None;
     }
-    let name = name.split(|&byte| matches!(byte, b'\t' | b' ' | b'.')).next()?;
+    let name = name.split(|&byte| matches!(byte, b'\t' | b' ' | b'.' | b'\n')).next()?;
     let address = u64::from_str_radix(std::str::from_utf8(address).ok()?, 16).ok()?;
     (!name.is_empty()).then_some((address, name))
 }
@@ -102,13 +112,13 @@ fn is_bpf(name: &str) -> bool {
 #[derive(Default)]
 pub(super) struct LazySymbols {
     reading: Option<JoinHandle<Result<Symbols, SymbolsError>>>,
-    read: OnceLock<Result<Symbols, SymbolsError>>,
+    read: Option<Result<Symbols, SymbolsError>>,
 }
 
 impl LazySymbols {
     /// Starts reading on a thread.
     pub fn prepare(&mut self) {
-        if self.reading.is_none() && self.read.get().is_none() {
+        if self.reading.is_none() && self.read.is_none() {
             // Where no thread can be had they are read when needed.
             self.reading =
                 thread::Builder::new().name("kallsyms".to_owned()).spawn(Symbols::from_kernel).ok();
@@ -116,14 +126,15 @@ impl LazySymbols {
     }
 
     /// The symbols, waiting for them where necessary.
-    pub fn get(&mut self) -> Result<&Symbols, &SymbolsError> {
+    pub fn get(&mut self) -> Result<&mut Symbols, &SymbolsError> {
         let reading = self.reading.take();
         self.read
-            .get_or_init(|| match reading.map(JoinHandle::join) {
+            .get_or_insert_with(|| match reading.map(JoinHandle::join) {
                 Some(Ok(result)) => result,
                 Some(Err(_)) | None => Symbols::from_kernel(),
             })
-            .as_ref()
+            .as_mut()
+            .map_err(|error| &*error)
     }
 }
 
@@ -149,14 +160,14 @@ ffffffffc0000000 t bpf_prog_1234_snapshot\t[bpf]\n";
 
     #[test]
     fn the_agents_own_programs_are_not_in_a_stack() {
-        let symbols = Symbols::parse(TEXT).expect("addresses are there");
+        let mut symbols = Symbols::parse(TEXT).expect("addresses are there");
         let stack = [0xffff_ffff_c000_0010, 0xffff_ffff_8100_0310, 0];
         assert_eq!(symbols.stack(&stack), ["fuse_lookup"]);
     }
 
     #[test]
     fn hidden_addresses_are_said_to_be_hidden() {
-        let hidden = b"0000000000000000 T _text\n0000000000000000 T other\n";
+        let hidden = &b"0000000000000000 T _text\n0000000000000000 T other\n"[..];
         assert!(matches!(Symbols::parse(hidden), Err(SymbolsError::Hidden)));
     }
 }

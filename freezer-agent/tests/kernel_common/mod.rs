@@ -1,4 +1,5 @@
 //! Cgroups and tasks of the kernel tests: made under the test's own pid, taken down even when a test fails.
+#![allow(dead_code, reason = "each test binary uses its own part of this")]
 
 use std::{
     cell::RefCell,
@@ -167,6 +168,11 @@ impl Sleeper {
 
     pub fn start_spinning(cgroup: &Cgroup) -> Self {
         Self::shell(Some(cgroup), "while :; do :; done")
+    }
+
+    /// A task that creates a file, and may get stuck over it.
+    pub fn start_creating(cgroup: &Cgroup, file: &Path) -> Self {
+        Self::shell(Some(cgroup), &format!("echo > '{}'", file.display()))
     }
 
     /// A task that waits, in D, for its vfork child, which waits for somebody to open the other end of a FIFO.

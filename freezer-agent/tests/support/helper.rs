@@ -36,7 +36,18 @@ impl Helper {
         let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
         let ready = lines.any(|line| line.expect("a line").ends_with("helper ready"));
         assert!(ready, "the helper '{what}' ended early");
-        Self { child: Some(child) }
+        let helper = Self { child: Some(child) };
+        if what == "stuck" {
+            // It said so just before it got stuck; frozen in between it would not block.
+            super::until("the fault", || helper.wchans().any(|wchan| wchan == "handle_userfault"));
+        }
+        helper
+    }
+
+    /// Kernel functions its threads sleep in.
+    fn wchans(&self) -> impl Iterator<Item = String> {
+        let files = self.threads().into_iter().map(|tid| format!("/proc/{tid}/wchan"));
+        files.map(|file| std::fs::read_to_string(file).expect("its wchan"))
     }
 
     pub fn pid(&self) -> u32 {

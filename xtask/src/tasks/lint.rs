@@ -28,7 +28,7 @@ pub const STEPS: &[(&str, Work)] =
     &[("rustfmt", rustfmt), ("clippy for the host", clippy_host), ("clippy for eBPF", clippy_ebpf)];
 
 fn rustfmt(log: &Log) -> anyhow::Result<()> {
-    log.run(host::cargo().args(["fmt", "--all", "--check"]))
+    log.run(host::cargo().args(["fmt", "--all", "--check", "--", "--color=never"]))
 }
 
 fn clippy_host(log: &Log) -> anyhow::Result<()> {

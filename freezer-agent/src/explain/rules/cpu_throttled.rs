@@ -9,7 +9,7 @@
 //!
 //! Cost: the cgroup may use more CPU while the quota is raised.
 //!
-//! Kernels: all with CONFIG_CFS_BANDWIDTH. From 6.18 tasks are throttled on their way to user space, not while in the kernel.
+//! Kernels: all with `CONFIG_CFS_BANDWIDTH`. From 6.18 tasks are throttled on their way to user space, not while in the kernel.
 //!
 //! Source: `kernel/sched/fair.c`, `throttle_cfs_rq`, `throttle_cfs_rq_work`.
 

@@ -3,7 +3,7 @@
 //! What happens: a dying task never returns to user space, where it would freeze; the freeze waits until it is gone. A
 //! large address space, many open files or a slow flush make that long.
 //!
-//! Confirm by hand: `/proc/TID/stat` flags have 0x4 (PF_EXITING); `/proc/TID/stack` shows `do_exit`.
+//! Confirm by hand: `/proc/TID/stat` flags have 0x4 (`PF_EXITING`); `/proc/TID/stack` shows `do_exit`.
 //!
 //! Release: wait. If it does not move, its stack says what it waits for.
 //!

@@ -1,7 +1,7 @@
 //! Which of the files a system call names lies on a mount that a rule asks for.
 
 use super::super::case::Case;
-use super::super::facts::{FileFacts, KnownBy, MountFacts};
+use super::super::facts::{FileFacts, KnownBy, MappedFile, MountFacts};
 use super::super::verdict::{Certainty, WaitsFor};
 
 /// A file's mount that fits, and how sure that is.
@@ -9,7 +9,7 @@ pub fn mount_where<'a>(
     case: &Case<'a>,
     fits: impl Fn(&MountFacts) -> bool,
 ) -> Option<(&'a MountFacts, Certainty)> {
-    let fitting = |file: &&FileFacts| file.mount.as_ref().is_some_and(|mount| fits(mount));
+    let fitting = |file: &&FileFacts| file.mount.as_ref().is_some_and(&fits);
     let files = case.files();
     // A descriptor is the kernel's word; a path is the task's own, and symbolic links may lead elsewhere.
     let best = files
@@ -19,6 +19,16 @@ pub fn mount_where<'a>(
         .or_else(|| files.iter().find(fitting))?;
     let certain = best.known_by == KnownBy::Descriptor && files.iter().filter(fitting).count() == 1;
     best.mount.as_ref().map(|mount| (mount, if certain { Certainty::Certain } else { Certainty::Likely }))
+}
+
+/// The mount of a mapped file that fits, for a page fault: only where it is the only one.
+pub fn mapped_where<'a>(
+    case: &Case<'a>,
+    fits: impl Fn(&MappedFile) -> bool,
+) -> Option<(&'a MountFacts, Certainty)> {
+    let mut mounts = case.details()?.mapped.iter().filter(|file| fits(file)).map(|file| &file.mount);
+    let first = mounts.next()?;
+    mounts.all(|mount| mount == first).then_some((first, Certainty::Likely))
 }
 
 /// A mount as a step of the chain.

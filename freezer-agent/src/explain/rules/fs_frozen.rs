@@ -30,7 +30,10 @@ pub fn judge(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let frozen = files::mount_where(case, |mount| mount.fs_frozen == Some(true));
-    let (mount, certainty) = frozen.or_else(|| files::mount_where(case, may_be_frozen)).unzip();
+    let (mount, certainty) = frozen
+        .or_else(|| files::mapped_where(case, |file| file.written_through && may_be_frozen(&file.mount)))
+        .or_else(|| files::mount_where(case, may_be_frozen))
+        .unzip();
     let Some(mount) = mount else {
         return Some(Finding::new(
             Cause::FsFrozen,

@@ -32,7 +32,8 @@ pub fn judge(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let sent = case.at(Mechanism::FuseRequest);
-    let named = files::mount_where(case, files::is_fuse);
+    let named = files::mount_where(case, files::is_fuse)
+        .or_else(|| files::mapped_where(case, |file| files::is_fuse(&file.mount)));
     // Whoever waits for a page or a name of a FUSE file waits for another task's request.
     let shared = case.uninterruptible()
         && case.at(Mechanism::SharedFetch)

@@ -3,7 +3,7 @@
 //! What happens: v2 counts every task of the cgroup and waits until as many are frozen; it never asks kernel threads
 //! to freeze, so the count is never reached. `cgroup.events` says `frozen 0` for ever.
 //!
-//! Confirm by hand: a task of `cgroup.threads` whose `/proc/TID/stat` flags have 0x00200000 (PF_KTHREAD), or whose
+//! Confirm by hand: a task of `cgroup.threads` whose `/proc/TID/stat` flags have 0x00200000 (`PF_KTHREAD`), or whose
 //! `/proc/TID/exe` leads nowhere.
 //!
 //! Release: thaw; write the thread's id to `cgroup.procs` of the root cgroup; freeze again. Moving it out alone does
@@ -13,7 +13,7 @@
 //!
 //! Kernels: all with the v2 freezer (5.2+). v1 leaves kernel threads out unless they are freezable.
 //!
-//! Source: `kernel/cgroup/freezer.c`, `cgroup_update_frozen`, `cgroup_do_freeze` (skips PF_KTHREAD).
+//! Source: `kernel/cgroup/freezer.c`, `cgroup_update_frozen`, `cgroup_do_freeze` (skips `PF_KTHREAD`).
 
 use super::super::case::{Case, Finding};
 use super::super::{Cause, Certainty};

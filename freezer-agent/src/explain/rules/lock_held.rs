@@ -10,7 +10,7 @@
 //!
 //! Cost: that of the last link. The lock itself cannot be taken away.
 //!
-//! Kernels: the owner is known where the kernel has `task->blocker` (6.16+ with CONFIG_DETECT_HUNG_TASK_BLOCKER); a VMA
+//! Kernels: the owner is known where the kernel has `task->blocker` (6.16+ with `CONFIG_DETECT_HUNG_TASK_BLOCKER`); a VMA
 //! lock has no owner to read. A readers' rwsem names its last reader only.
 //!
 //! Source: `include/linux/hung_task.h`; `kernel/hung_task.c`, `debug_show_blocker`; `kernel/locking/rwsem.c`.

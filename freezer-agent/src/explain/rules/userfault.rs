@@ -12,22 +12,19 @@
 //!
 //! Cost: a task whose pages are never served reads zeroes or dies of SIGBUS; the memory behind it is lost.
 //!
-//! Kernels: all with CONFIG_USERFAULTFD.
+//! Kernels: all with `CONFIG_USERFAULTFD`.
 //!
 //! Source: `fs/userfaultfd.c`, `handle_userfault`, `userfaultfd_show_fdinfo`; `mm/gup.c`, `faultin_page`.
 
 use super::super::case::{Case, Finding};
 use super::super::functions::Mechanism;
-use super::super::{Cause, Certainty, follow};
+use super::super::{Cause, Certainty, Facts, follow};
 
 pub fn judge(case: &Case<'_>) -> Option<Finding> {
     if !case.at(Mechanism::Userfault) && !case.sampled_in(Mechanism::Userfault) {
         return None;
     }
-    let mut holders: Vec<i32> =
-        case.facts.userfaultfds.iter().filter(|fd| fd.total > 0).map(|fd| fd.pid).collect();
-    holders.sort_unstable();
-    holders.dedup();
+    let holders = holders(case.facts);
     let known = match holders.as_slice() {
         [only] => follow::holder(case, *only),
         _ => None,
@@ -56,9 +53,20 @@ pub fn judge(case: &Case<'_>) -> Option<Finding> {
     };
     if holders.len() > 1 {
         let pids: Vec<String> = holders.iter().map(i32::to_string).collect();
-        finding.notes.push(format!("faults are unserved on userfaultfds of pids {}", pids.join(", ")));
+        finding.notes.push(format!("userfaultfds that may serve it are held by pids {}", pids.join(", ")));
     }
     // An interruptible wait (a fault from user code) ends at the freezer's signal.
     finding.never_frozen_in_place = case.uninterruptible();
     Some(finding)
+}
+
+/// Who holds a userfaultfd with faults; where none shows any (a spinning task counts only part of the time), who holds
+/// one at all.
+fn holders(facts: &Facts) -> Vec<i32> {
+    let with_faults = facts.userfaultfds.iter().any(|fd| fd.total > 0);
+    let fitting = facts.userfaultfds.iter().filter(|fd| fd.total > 0 || !with_faults);
+    let mut holders: Vec<i32> = fitting.map(|fd| fd.pid).collect();
+    holders.sort_unstable();
+    holders.dedup();
+    holders
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::explain::{Blocker, Cause, WaitsFor};
+use crate::model::TaskState;
 use crate::report::style::Screen;
 use crate::report::units::{count, duration};
 
@@ -33,7 +34,9 @@ pub fn render(blockers: &[Blocker], screen: Screen) -> String {
 }
 
 fn one(blocker: &Blocker, screen: Screen) -> String {
-    let state = match blocker.since_ns {
+    // A task that runs has no wait to tell the length of.
+    let waited = blocker.since_ns.filter(|&ns| ns >= 1_000_000 || blocker.state != TaskState::Running);
+    let state = match waited {
         Some(ns) => format!("{} for {}", blocker.state.letter(), duration(ns)),
         None => blocker.state.letter().to_string(),
     };

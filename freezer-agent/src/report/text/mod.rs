@@ -19,7 +19,8 @@ pub fn render(document: &Document, screen: Screen) -> String {
         parts.push(blockers::render(&document.blockers, screen));
     }
     if !document.unknown.is_empty() {
-        parts.push(unknown(&document.unknown, screen));
+        let by_marks = document.observer.as_ref().is_some_and(|observer| observer.mode == ObserverMode::Bpf);
+        parts.push(unknown(&document.unknown, by_marks, screen));
     }
     if let Some(latency) = &document.latency {
         parts.push(latency::render(latency, &document.tasks_detail, screen));
@@ -84,11 +85,13 @@ fn sentence(document: &Document) -> String {
     }
 }
 
-fn unknown(tasks: &[UnknownTask], screen: Screen) -> String {
-    let mut text = format!(
-        "{} cannot be told frozen from blocked without BPF; nobody is blamed:\n\n",
-        screen.notable(count(tasks.len(), "task"))
-    );
+fn unknown(tasks: &[UnknownTask], by_marks: bool, screen: Screen) -> String {
+    let number = screen.notable(count(tasks.len(), "task"));
+    let mut text = if by_marks {
+        format!("{number} not frozen at the last look, and nothing tells why; nobody is blamed:\n\n")
+    } else {
+        format!("{number} cannot be told frozen from blocked without BPF; nobody is blamed:\n\n")
+    };
     for task in tasks.iter().take(NAMED) {
         let sleeps = task.wchan.as_deref().map(|wchan| format!(", sleeps in {wchan}")).unwrap_or_default();
         text += &format!("  {} ({}), state {}{sleeps}\n", task.comm, task.tid, task.state.letter());

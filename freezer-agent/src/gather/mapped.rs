@@ -1,0 +1,78 @@
+//! Files mapped by a task that is in a page fault: one of them is the file it waits for.
+
+use super::memory::{Memory, MemoryError};
+use super::mountinfo::Mount;
+use super::procdir::Process;
+use crate::explain::facts::MappedFile;
+use crate::model::Name;
+
+/// Whether a kernel stack is in a page fault on a file (`mm/memory.c`).
+pub fn faults_on_file(stack: &[String]) -> bool {
+    stack.iter().any(|frame| {
+        matches!(frame.as_str(), "do_fault" | "do_page_mkwrite" | "filemap_fault" | "__do_fault")
+    })
+}
+
+/// One file per mount and use.
+pub fn of(process: &Process, memory: &mut Memory) -> Result<Vec<MappedFile>, MemoryError> {
+    Ok(parse(&memory.maps(process.tid)?, &process.mounts()))
+}
+
+fn parse(maps: &[u8], mounts: &[Mount]) -> Vec<MappedFile> {
+    let mut files: Vec<MappedFile> = Vec::new();
+    for file in maps.split(|&b| b == b'\n').filter_map(|line| mapping(line, mounts)) {
+        let known = files
+            .iter()
+            .any(|known| known.mount == file.mount && known.written_through == file.written_through);
+        if !known {
+            files.push(file);
+        }
+    }
+    files
+}
+
+/// `7f..-7f.. rw-s 00000000 07:00 12   /mnt/file` (`fs/proc/task_mmu.c`, `show_map_vma`).
+fn mapping(line: &[u8], mounts: &[Mount]) -> Option<MappedFile> {
+    let mut words = line.splitn(6, |&b| b == b' ');
+    let (_range, rights, _offset, device, _inode) =
+        (words.next()?, words.next()?, words.next()?, words.next()?, words.next()?);
+    let path = words.next()?.trim_ascii_start();
+    if path.first() != Some(&b'/') {
+        return None;
+    }
+    let (major, minor) = std::str::from_utf8(device).ok()?.split_once(':')?;
+    let number = |hex| u32::from_str_radix(hex, 16).ok();
+    let (major, minor) = (number(major)?, number(minor)?);
+    let on_device = |mount: &&Mount| (mount.facts.major, mount.facts.minor) == (major, minor);
+    let mount = mounts.iter().find(on_device)?.facts.clone();
+    Some(MappedFile { path: Name::from(path), written_through: rights == b"rw-s", mount })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MOUNTS: &[u8] =
+        b"1 0 254:1 / / rw - ext4 /dev/vda rw\n2 1 7:0 / /mnt/frozen rw - ext4 /dev/loop0 rw\n";
+
+    #[test]
+    fn a_store_can_only_wait_for_a_file_mapped_shared_and_writable() {
+        let maps = b"55d0-55d1 r-xp 00000000 fe:01 393 /usr/bin/cat\n\
+            7f00-7f01 rw-s 00000000 07:00 12                     /mnt/frozen/a b\n\
+            7f01-7f02 rw-s 00001000 07:00 12                     /mnt/frozen/a b\n\
+            7f02-7f03 rw-p 00000000 00:00 0                      [heap]\n";
+        let files = parse(maps, &super::super::mountinfo::parse(MOUNTS));
+        let shown: Vec<_> = files.iter().map(|f| (f.path.to_string(), f.written_through)).collect();
+        assert_eq!(shown, [("/usr/bin/cat".to_owned(), false), ("/mnt/frozen/a b".to_owned(), true)]);
+        assert_eq!(files[1].mount.path.to_string(), "/mnt/frozen");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_mappings_or_not(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            parse(&bytes, &[]);
+        }
+    }
+}
