@@ -124,6 +124,7 @@ fn is(holder: &Holder, step: &Value) -> bool {
     match holder {
         Holder::Mount(path) => step["kind"] == "mount" && step["path"] == path.to_string_lossy().as_ref(),
         Holder::Cgroup(path) => step["kind"] == "cgroup" && step["path"] == path.to_string_lossy().as_ref(),
+        Holder::OneOf(holders) => holders.iter().any(|holder| is(holder, step)),
         Holder::Task { pid, tid, frozen, cgroup } => {
             let cgroup = cgroup.as_ref().map(|path| path.to_string_lossy());
             step["kind"] == "task"

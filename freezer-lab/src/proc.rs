@@ -32,12 +32,6 @@ pub fn user_ticks(tid: i32) -> Option<u64> {
     stat_field(tid, 14)?.parse().ok()
 }
 
-/// Scheduling policy, by its number in linux/sched.h.
-#[must_use]
-pub fn policy(tid: i32) -> Option<i32> {
-    stat_field(tid, 41)?.parse().ok()
-}
-
 /// Process ids of all processes and kernel threads whose name begins so.
 #[must_use]
 pub fn named(prefix: &str) -> Vec<i32> {

@@ -21,7 +21,7 @@ fn signal(pid: i32, signal: Signal) {
 fn freeze_thaw() {
     on_each(&Hierarchy::BOTH, |scene, hierarchy| {
         let cgroup = scene.cgroup(hierarchy).expect("a cgroup");
-        let task = scene.worker_in(&cgroup, &Job::Spin(None)).expect("a busy loop");
+        let task = scene.worker_in(&cgroup, &Job::Spin).expect("a busy loop");
         let pid = scene[task].pid();
         assert!(runs(pid));
         freeze(&cgroup);
@@ -52,7 +52,7 @@ fn freeze_cancel() {
         let (dir, _server) = scene.silent_fuse(None).expect("a mount");
         let stuck = scene.worker_in(&cgroup, &Job::Stat(dir.join("hang"))).expect("a client");
         scene[stuck].wait_stuck(scene[stuck].pid(), 'S', "request_wait_answer", SOON).expect("it waits");
-        let other = scene.worker_in(&cgroup, &Job::Spin(None)).expect("a busy loop");
+        let other = scene.worker_in(&cgroup, &Job::Spin).expect("a busy loop");
         assert_eq!(agent("freeze", &cgroup, &["--timeout", "200ms", "--on-timeout", "leave"]).code(), 3);
         assert_eq!(status(&cgroup)["state"], "FREEZING");
         thaw(&cgroup);
@@ -85,7 +85,7 @@ fn freeze_self_thaw() {
 fn freeze_kill_thaw() {
     on_each(&Hierarchy::BOTH, |scene, hierarchy| {
         let cgroup = scene.cgroup(hierarchy).expect("a cgroup");
-        let task = scene.worker_in(&cgroup, &Job::Spin(None)).expect("a busy loop");
+        let task = scene.worker_in(&cgroup, &Job::Spin).expect("a busy loop");
         freeze(&cgroup);
         signal(scene[task].pid(), Signal::SIGKILL);
         if hierarchy == Hierarchy::V1 {
@@ -104,7 +104,7 @@ fn freeze_move_thaw() {
     on_each(&Hierarchy::BOTH, |scene, hierarchy| {
         let cgroup = scene.cgroup(hierarchy).expect("a cgroup");
         let other = scene.cgroup(hierarchy).expect("another");
-        let task = scene.worker_in(&cgroup, &Job::Spin(None)).expect("a busy loop");
+        let task = scene.worker_in(&cgroup, &Job::Spin).expect("a busy loop");
         freeze(&cgroup);
         scene[task].put_in(&other).expect("it can be moved");
         assert!(runs(scene[task].pid()));
@@ -127,7 +127,7 @@ fn stop_freeze_sleep_thaw_cont() {
 fn stop_freeze_wait_thaw_cont(pause: Duration) {
     on_each(&Hierarchy::BOTH, |scene, hierarchy| {
         let cgroup = scene.cgroup(hierarchy).expect("a cgroup");
-        let task = scene.worker_in(&cgroup, &Job::Spin(None)).expect("a busy loop");
+        let task = scene.worker_in(&cgroup, &Job::Spin).expect("a busy loop");
         let pid = scene[task].pid();
         signal(pid, Signal::SIGSTOP);
         scene[task].wait_stuck(pid, 'T', "", SOON).expect("it stops");

@@ -104,7 +104,7 @@ fn mkdir() {
         let parent = scene.cgroup(hierarchy).expect("a parent");
         freeze(&parent);
         let child = scene.child_of(&parent, "child").expect("a child");
-        let task = scene.worker(&Job::Spin(None)).expect("a busy loop");
+        let task = scene.worker(&Job::Spin).expect("a busy loop");
         scene[task].go().expect("it starts");
         assert!(runs(scene[task].pid()));
         scene[task].put_in(&child).expect("it is put in");
@@ -133,7 +133,7 @@ fn rmdir() {
 fn migrate() {
     on_each(&Hierarchy::BOTH, |scene, hierarchy| {
         let (a, b) = (scene.cgroup(hierarchy).expect("A"), scene.cgroup(hierarchy).expect("B"));
-        let task = scene.worker_in(&a, &Job::Spin(None)).expect("a busy loop");
+        let task = scene.worker_in(&a, &Job::Spin).expect("a busy loop");
         let pid = scene[task].pid();
 
         freeze(&b);
@@ -157,7 +157,7 @@ fn migrate() {
 fn ptrace() {
     on_each(&[Hierarchy::V2], |scene, hierarchy| {
         let cgroup = scene.cgroup(hierarchy).expect("a cgroup");
-        let task = scene.worker_in(&cgroup, &Job::Spin(None)).expect("a busy loop");
+        let task = scene.worker_in(&cgroup, &Job::Spin).expect("a busy loop");
         let pid = scene[task].pid();
         freeze(&cgroup);
         let tracer = scene.worker(&Job::Trace(pid)).expect("a tracer, which has seen the stop");
@@ -174,7 +174,7 @@ fn ptrace() {
 fn stopped() {
     on_each(&Hierarchy::BOTH, |scene, hierarchy| {
         let cgroup = scene.cgroup(hierarchy).expect("a cgroup");
-        let task = scene.worker_in(&cgroup, &Job::Spin(None)).expect("a busy loop");
+        let task = scene.worker_in(&cgroup, &Job::Spin).expect("a busy loop");
         let pid = scene[task].pid();
         kill(Pid::from_raw(pid), Signal::SIGSTOP).expect("it is there");
         scene[task].wait_stuck(pid, 'T', "", SOON).expect("it stops");
@@ -189,7 +189,7 @@ fn stopped() {
 fn ptraced() {
     on_each(&Hierarchy::BOTH, |scene, hierarchy| {
         let cgroup = scene.cgroup(hierarchy).expect("a cgroup");
-        let task = scene.worker_in(&cgroup, &Job::Spin(None)).expect("a busy loop");
+        let task = scene.worker_in(&cgroup, &Job::Spin).expect("a busy loop");
         let pid = scene[task].pid();
         scene.worker(&Job::Trace(pid)).expect("a tracer, which has seen the stop");
         freeze(&cgroup);

@@ -16,7 +16,7 @@ pub(super) const CASE: Case = Case {
     hierarchies: &Hierarchy::BOTH,
     set_up: |scene, place| {
         let cgroup = place.cgroup(scene)?;
-        let task = scene.worker(&Job::Spin(None))?;
+        let task = scene.worker(&Job::Spin)?;
         let pid = scene[task].pid();
         scene[task].put_in(&cgroup)?;
         let limited = quota(scene, &cgroup, pid)?;

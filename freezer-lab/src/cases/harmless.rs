@@ -15,7 +15,7 @@ pub(super) const STOPPED: Case = Case {
     hierarchies: &Hierarchy::BOTH,
     set_up: |scene, place| {
         let cgroup = place.cgroup(scene)?;
-        let task = scene.worker_in(&cgroup, &Job::Spin(None))?;
+        let task = scene.worker_in(&cgroup, &Job::Spin)?;
         let pid = scene[task].pid();
         kill(Pid::from_raw(pid), Signal::SIGSTOP).tried("stop", pid)?;
         scene[task].wait_stuck(pid, 'T', "", STUCK)?;
@@ -30,7 +30,7 @@ pub(super) const TRACED: Case = Case {
     hierarchies: &Hierarchy::BOTH,
     set_up: |scene, place| {
         let cgroup = place.cgroup(scene)?;
-        let task = scene.worker_in(&cgroup, &Job::Spin(None))?;
+        let task = scene.worker_in(&cgroup, &Job::Spin)?;
         let pid = scene[task].pid();
         scene.worker(&Job::Trace(pid))?;
         scene[task].wait_stuck(pid, 't', "", STUCK)?;
@@ -85,8 +85,8 @@ pub(super) const BUSY: Case = Case {
     hierarchies: &Hierarchy::BOTH,
     set_up: |scene, place| {
         let cgroup = place.cgroup(scene)?;
-        scene.worker_in(&cgroup, &Job::Spin(None))?;
-        scene.worker_in(&cgroup, &Job::Spin(None))?;
+        scene.worker_in(&cgroup, &Job::Spin)?;
+        scene.worker_in(&cgroup, &Job::Spin)?;
         Ok(Stage::frozen(cgroup))
     },
 };

@@ -140,6 +140,8 @@ pub enum Holder {
     Mount(PathBuf),
     /// A cgroup.
     Cgroup(PathBuf),
+    /// Whichever it is at the moment.
+    OneOf(Vec<Holder>),
 }
 
 impl Stage {

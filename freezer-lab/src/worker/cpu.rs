@@ -1,8 +1,10 @@
 //! Where and how a worker is scheduled.
 
+use nix::errno::Errno;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 
+use super::job::Share;
 use crate::error::{Result, Tried as _};
 
 /// Runs this thread on one CPU only.
@@ -12,11 +14,22 @@ pub(super) fn pin(cpu: usize) -> Result<()> {
     sched_setaffinity(Pid::from_raw(0), &set).tried("run on", format!("CPU {cpu}"))
 }
 
+/// Sets this thread's share beside others.
+pub(super) fn take(share: Share) -> Result<()> {
+    let nice = match share {
+        Share::Least => 19,
+        Share::Much => -10,
+    };
+    // SAFETY: takes integers; 0 is the calling thread.
+    let result = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) };
+    Errno::result(result).map(drop).tried("set", format!("nice {nice}"))
+}
+
 /// Makes this thread a real-time one: nothing of the ordinary class runs beside it on its CPU but what the
-/// kernel's fair server lets through (kernel/sched/deadline.c since 6.12: 50 ms of each second).
+/// kernel's fair server lets through (`kernel/sched/deadline.c` since 6.12: 50 ms of each second).
 pub(super) fn fifo() -> Result<()> {
     let parameters = libc::sched_param { sched_priority: 1 };
     // SAFETY: the pointer is to a live sched_param; 0 is the calling thread.
     let result = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const parameters) };
-    nix::errno::Errno::result(result).map(drop).tried("become", "SCHED_FIFO")
+    Errno::result(result).map(drop).tried("become", "SCHED_FIFO")
 }

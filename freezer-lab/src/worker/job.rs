@@ -25,8 +25,17 @@ pub enum Job {
     SleepThenSay(u64),
     /// Waits in poll(2) for ever.
     Poll,
-    /// Computes in user space for ever, on one CPU only where given.
-    Spin(Option<usize>),
+    /// Computes in user space for ever.
+    Spin,
+    /// The same on one CPU only, with a share of it; for so many milliseconds, where given, then sleeps.
+    SpinOn {
+        /// CPU number.
+        cpu: usize,
+        /// Beside others there.
+        share: Share,
+        /// How long.
+        ms: Option<u64>,
+    },
     /// This many threads, the main one included, all asleep.
     Threads(usize),
     /// As [`Job::Threads`]; then the last one calls stat(2) on the path.
@@ -69,7 +78,7 @@ pub enum Job {
         /// Its descriptor.
         fd: i32,
     },
-    /// `SCHED_FIFO` on one CPU, busy for so many milliseconds, then sleeps.
+    /// `SCHED_FIFO` on one CPU, busy but for a millisecond now and then, for so many milliseconds, then sleeps.
     FifoHog {
         /// CPU number.
         cpu: usize,
@@ -86,6 +95,15 @@ pub enum Job {
     Trace(i32),
 }
 
+/// What an ordinary task gets of a CPU that others want too.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub enum Share {
+    /// Nice 19: a seventieth of the usual.
+    Least,
+    /// Nice -10: ten times the usual.
+    Much,
+}
+
 impl Job {
     pub(super) fn run(self) -> Result<()> {
         match self {
@@ -96,9 +114,11 @@ impl Job {
                 sleep_for_ever()
             }),
             Self::Poll => after_ready(poll_for_ever),
-            Self::Spin(on) => after_ready(|| {
-                on.map_or(Ok(()), cpu::pin)?;
-                spin_for_ever()
+            Self::Spin => after_ready(|| spin_for_ever()),
+            Self::SpinOn { cpu, share, ms } => after_ready(|| {
+                cpu::take(share)?;
+                cpu::pin(cpu)?;
+                ms.map(Duration::from_millis).map_or_else(|| spin_for_ever(), spin_for)
             }),
             Self::Threads(count) => threads(count, || sleep_for_ever()),
             Self::ThreadsOneStat(count, path) => threads(count, move || stat(&path)),
@@ -123,7 +143,12 @@ impl Job {
             Self::ExitWithOpen(path) => with_open(&path, |_| std::process::exit(0)),
             Self::Userfault { close } => userfault::run(close),
             Self::HoldDescriptor { pid, fd } => userfault::hold(pid, fd),
-            Self::FifoHog { cpu, ms } => after_ready(|| hog(cpu, Duration::from_millis(ms))),
+            Self::FifoHog { cpu, ms } => after_ready(|| {
+                // In this order: pinned first, it would wait for the CPU it is to take.
+                cpu::fifo()?;
+                cpu::pin(cpu)?;
+                hog(Duration::from_millis(ms))
+            }),
             Self::Vfork => after_ready(fork::vfork),
             Self::ForkStorm(alive) => after_ready(|| fork::storm(alive)),
             Self::Family(children) => after_ready(|| fork::family(children)),
@@ -160,14 +185,26 @@ fn spin_for_ever() -> ! {
     }
 }
 
-fn hog(cpu: usize, limit: Duration) -> Result<()> {
-    cpu::pin(cpu)?;
-    cpu::fifo()?;
-    let start = Instant::now();
-    while start.elapsed() < limit {
-        std::hint::spin_loop();
+fn spin_for(limit: Duration) -> ! {
+    spin_until(Instant::now() + limit);
+    sleep_for_ever()
+}
+
+/// Lets go for a moment every now and then, for the kernel's own threads: a machine whose RCU or work queues stand
+/// still on one CPU soon stands still altogether.
+fn hog(limit: Duration) -> ! {
+    let end = Instant::now() + limit;
+    while Instant::now() < end {
+        spin_until(Instant::now() + Duration::from_millis(50));
+        thread::sleep(Duration::from_millis(1));
     }
     sleep_for_ever()
+}
+
+fn spin_until(end: Instant) {
+    while Instant::now() < end {
+        std::hint::spin_loop();
+    }
 }
 
 /// Goes on after an answer, so that there is always a request under way when a slow server freezes.

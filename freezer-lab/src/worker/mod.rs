@@ -23,7 +23,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 
-pub use job::Job;
+pub use job::{Job, Share};
 
 use crate::cgroup::Cgroup;
 use crate::error::{Error, Result, Tried as _};

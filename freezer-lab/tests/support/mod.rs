@@ -26,8 +26,9 @@ pub fn turn() -> Option<Turn> {
         skip("freezing cgroups needs root");
         return None;
     }
-    let file = File::create(std::env::temp_dir().join("freezer-lab.lock")).expect("a lock file");
-    let lock = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno).expect("the lock");
+    // The folder itself: across processes and builds, and no file is left behind.
+    let folder = File::open(std::env::temp_dir()).expect("the folder for temporary files");
+    let lock = Flock::lock(folder, FlockArg::LockExclusive).map_err(|(_, errno)| errno).expect("the lock");
     Some(Turn { _lock: lock })
 }
 
