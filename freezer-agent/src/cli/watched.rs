@@ -28,20 +28,26 @@ pub async fn freeze(
         Span { start_ns: now, end_ns: now }
     });
     let mut wait = WatchedWait::new(&mut witness, span);
-    let ended = request.wait(args.timeout, &mut wait, interrupts).await?;
+    let mut ended = request.wait(args.timeout, &mut wait, interrupts).await?;
     let known_at = monotonic_ns();
     let (mut session, samples) = wait.finish();
     let frozen_before = before.iter().filter(|task| task.frozen_in(cgroup.hierarchy) == Some(true));
     session.frozen_before(frozen_before.map(|task| task.tid));
 
-    let mut document = freeze::begin(&request, &ended);
-    if ended == Ended::Frozen {
-        let tasks = witness.look();
-        session.look(&tasks);
-        document.tasks = TaskCount { total: tasks.len(), at_least: tasks.len(), at_most: tasks.len() }.into();
-    } else {
+    let mut explained = None;
+    if ended != Ended::Frozen {
         let asked_ns_ago = Some(known_at.saturating_sub(span.start_ns));
-        let explained = explain(&mut witness, asked_ns_ago, samples, &before);
+        let found = explain(&mut witness, asked_ns_ago, samples, &before);
+        if ended == Ended::TimedOut && found.nobody_blocks() && request.look_twice()?.is_none() {
+            // The last task got there while we looked.
+            ended = Ended::Frozen;
+        } else {
+            explained = Some(found);
+        }
+    }
+    let mut document = freeze::begin(&request, &ended);
+    if let Some(explained) = explained {
+        witness.catch_up(&mut session);
         session.look(explained.facts.tasks.iter().map(|facts| &facts.task));
         document.tasks = explained.count().into();
         document.unknown = explained.unknown();
@@ -49,6 +55,11 @@ pub async fn freeze(
         if let Some(file) = &args.record {
             save(&explained.facts, file)?;
         }
+    } else {
+        let tasks = witness.look();
+        witness.catch_up(&mut session);
+        session.look(&tasks);
+        document.tasks = TaskCount { total: tasks.len(), at_least: tasks.len(), at_most: tasks.len() }.into();
     }
     document.observer = Some(witness.report());
     if !document.already_frozen {

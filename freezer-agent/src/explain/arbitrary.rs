@@ -44,7 +44,6 @@ fn task() -> impl Strategy<Value = TaskFacts> {
     let closer = (
         option::of((state(), option::of(0..3_u64))),
         vec((any::<u32>(), any::<bool>(), stack()), 0..3),
-        any::<Option<u64>>(),
         option::of(stack()),
         any::<bool>(),
     );
@@ -57,14 +56,13 @@ fn task() -> impl Strategy<Value = TaskFacts> {
             (task.on_cpu, task.cpu, task.throttled, task.since_ns) = (cpu.0, cpu.1, cpu.2, cpu.3);
             task.policy = if cpu.4 { SchedPolicy::Fifo } else { SchedPolicy::Fair };
             (task.cgroup_v1, task.cgroup_v2, task.switches) = (Some(cgroup), Some(cgroup), Some(1));
-            let (before, samples, ran_ns, wchan, closer_look) = closer;
+            let (before, samples, wchan, closer_look) = closer;
             if let Some(details) = facts.details.as_mut().filter(|_| closer_look) {
                 details.before = before.map(|(state, switches)| BeforeRequest { state, switches });
                 details.samples = samples
                     .into_iter()
                     .map(|(count, user, stack)| StackSample { count, user, stack })
                     .collect();
-                details.ran_ns = ran_ns;
                 details.wchan = wchan.and_then(|stack| stack.into_iter().next());
                 if let Some(call) = &mut details.syscall {
                     call.files[0].known_by = if cpu.4 { KnownBy::Descriptor } else { KnownBy::PathArgument };

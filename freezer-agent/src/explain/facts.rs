@@ -56,8 +56,6 @@ pub struct TaskDetails {
     pub mapped: Vec<MappedFile>,
     /// Timer samples that found it on a CPU.
     pub samples: Vec<StackSample>,
-    /// ns it ran since the request, by its own run-time counter; `None` where not measured.
-    pub ran_ns: Option<u64>,
     /// State before the request: a sleeper that shows `D` without having run since was frozen in place.
     pub before: Option<BeforeRequest>,
 }

@@ -1,7 +1,7 @@
 //! Facts from /proc, /sys and the snapshots: collects, never decides. Every look has a deadline.
 //!
 //! Only files that cannot hang are read: `stat`, `wchan`, `syscall`, `cgroup`, `mountinfo`, `fdinfo/N` and the links
-//! `cwd`, `root` and `fd/N`, never followed. Memory of another process is read on a helper thread (see [`memory`]).
+//! `cwd`, `root` and `fd/N`, never followed. Memory of another process is read on a helper thread with a deadline (`memory.rs`).
 
 mod cgroups;
 mod descriptors;
@@ -148,7 +148,6 @@ impl<'a> Gatherer<'a> {
             syscall,
             mapped,
             samples: self.subject.samples.get(&tid).cloned().unwrap_or_default(),
-            ran_ns: None,
             before: self.subject.before.get(&tid).cloned(),
         })
     }

@@ -35,6 +35,11 @@ pub fn explain(
 }
 
 impl Explained {
+    /// Neither a blocker nor a doubt.
+    pub fn nobody_blocks(&self) -> bool {
+        self.verdict.blockers.is_empty() && self.verdict.unknown.is_empty()
+    }
+
     /// How many tasks are frozen, by marks where there are any: every task is frozen, a blocker, or unknown.
     pub fn count(&self) -> TaskCount {
         let alive = |state| !matches!(state, TaskState::Zombie | TaskState::Dead);

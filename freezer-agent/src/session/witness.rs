@@ -5,7 +5,7 @@ use std::io;
 
 use crate::cgroupfs::Cgroup;
 use crate::host::Missing;
-use crate::model::{Event, TaskSnapshot};
+use crate::model::{Event, Session, TaskSnapshot};
 use crate::report::{ObserverMode, ObserverReport};
 use crate::source::{Observer, ObserverOptions, Scope, Stacks, Watch, procfs};
 
@@ -63,6 +63,15 @@ impl Witness {
     pub fn drain(&mut self, out: &mut Vec<Event>) {
         if let Some(observer) = &mut self.observer {
             observer.drain(out);
+        }
+    }
+
+    /// Takes in the events up to the look just taken: a task that look shows frozen may have got there only now.
+    pub fn catch_up(&mut self, session: &mut Session) {
+        let mut events = Vec::new();
+        self.drain(&mut events);
+        for event in &events {
+            session.observe(event);
         }
     }
 

@@ -33,7 +33,7 @@ pub struct Symbols {
 }
 
 impl Symbols {
-    /// Reads the kernel's functions: some 40 ms and 10 MB, so better done ahead of need ([`LazySymbols::prepare`]).
+    /// Reads the kernel's functions: some 40 ms and 10 MB, so better done ahead of need (`LazySymbols::prepare`).
     pub fn from_kernel() -> Result<Self, SymbolsError> {
         // Line by line: the whole text would be twice the size of what is kept of it.
         Self::parse(BufReader::with_capacity(1 << 16, File::open(PATH)?))

@@ -50,10 +50,10 @@ pub fn fentry_cgroup_freeze_task(ctx: FEntryContext) -> i32 {
 /// `cgroup_freeze_task(task, freeze)`: v2.
 #[kprobe(function = "cgroup_freeze_task")]
 pub fn kprobe_cgroup_freeze_task(ctx: ProbeContext) -> u32 {
-    if let (Some(whom), Some(freeze)) = (ctx.arg::<*const c_void>(0), ctx.arg::<u64>(1)) {
-        if freeze & 0xff != 0 {
-            record(Hook::TaskAsked, Kind::TaskAsked, whom);
-        }
+    if let (Some(whom), Some(freeze)) = (ctx.arg::<*const c_void>(0), ctx.arg::<u64>(1))
+        && freeze & 0xff != 0
+    {
+        record(Hook::TaskAsked, Kind::TaskAsked, whom);
     }
     0
 }

@@ -27,14 +27,12 @@ pub fn judge(case: &Case<'_>) -> Option<Finding> {
     if task.state != TaskState::Running || task.on_cpu == Some(true) || task.throttled == Some(true) {
         return None;
     }
-    let details = case.details();
-    if details.is_some_and(|d| !d.samples.is_empty() || d.ran_ns.is_some_and(|ns| ns > 0)) {
+    if case.details().is_some_and(|details| !details.samples.is_empty()) {
         return None;
     }
     let waited = match (task.on_cpu, task.since_ns) {
         (Some(false), Some(since)) => since,
-        // Without a mark of being on a CPU only a run-time counter that stands still will do.
-        _ if details.and_then(|d| d.ran_ns) == Some(0) => case.facts.asked_ns_ago.unwrap_or(0),
+        // /proc does not tell whether it is on a CPU.
         _ => 0,
     };
     if waited < EVERYDAY_NS {

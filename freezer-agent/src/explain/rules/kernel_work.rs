@@ -17,9 +17,6 @@ use super::super::case::{Case, Finding};
 use super::super::{Cause, Certainty};
 use crate::model::TaskState;
 
-/// In user code a task on a CPU takes the freezer's interrupt within a tick (10 ms at HZ=100).
-const LONG_NS: u64 = 20_000_000;
-
 pub fn judge(case: &Case<'_>) -> Option<Finding> {
     let task = case.task();
     if task.state != TaskState::Running {
@@ -30,15 +27,11 @@ pub fn judge(case: &Case<'_>) -> Option<Finding> {
         details.map_or(0, |d| d.samples.iter().filter(|s| s.user == user).map(|s| u64::from(s.count)).sum())
     };
     let (kernel, user) = (count(false), count(true));
-    let ran = details.and_then(|d| d.ran_ns);
-    let certainty = if kernel > user {
-        // Every look in the kernel, more than once: nothing else it could be doing.
-        if user == 0 && kernel > 1 { Certainty::Certain } else { Certainty::Likely }
-    } else if user == 0 && task.on_cpu == Some(true) && ran.is_some_and(|ns| ns >= LONG_NS) {
-        Certainty::Likely
-    } else {
+    if kernel <= user {
         return None;
-    };
+    }
+    // Every look in the kernel, more than once: nothing else it could be doing.
+    let certainty = if user == 0 && kernel > 1 { Certainty::Certain } else { Certainty::Likely };
     let call = details
         .and_then(|d| d.syscall.as_ref())
         .map_or_else(String::new, |call| format!(" in {}", call.name));
@@ -48,11 +41,6 @@ pub fn judge(case: &Case<'_>) -> Option<Finding> {
         format!("runs a long computation inside the kernel{call}"),
         "wait for it to end: the task freezes on its way back to user code",
     );
-    if kernel + user > 0 {
-        finding.notes.push(format!("{kernel} of {} samples found it in the kernel", kernel + user));
-    }
-    if let Some(ns) = ran {
-        finding.notes.push(format!("ran for {} ms since the request", ns / 1_000_000));
-    }
+    finding.notes.push(format!("{kernel} of {} samples found it in the kernel", kernel + user));
     Some(finding)
 }
