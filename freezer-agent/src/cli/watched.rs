@@ -67,7 +67,7 @@ pub async fn freeze(
     }
     freeze::settle(request, &ended, args, &mut document)?;
     if args.timings {
-        timings(span, &session, known_at);
+        timings(span, &session, known_at, &mut witness);
     }
     Ok((ended, document))
 }
@@ -99,15 +99,18 @@ pub fn save(facts: &Facts, path: &Path) -> Result<(), Failure> {
     record::save(facts, BufWriter::new(file)).map_err(failed)
 }
 
-fn timings(span: Span, session: &Session, known_at: u64) {
-    let last_frozen_at = session.last_frozen_at();
+/// For the benchmark. A task frozen in place is known to be when the write returns.
+fn timings(span: Span, session: &Session, known_at: u64, witness: &mut Witness) {
+    let last_frozen_at = session.timelines().iter().filter_map(|task| task.frozen_at).max();
+    let costs = witness.costs();
     eprintln!(
         "{}",
         serde_json::json!({
             "requested_at_ns": span.start_ns,
             "write_ns": span.end_ns.saturating_sub(span.start_ns),
-            "known_at_ns": known_at,
             "last_frozen_to_known_ns": last_frozen_at.map(|at| known_at.saturating_sub(at)),
+            "sched_switch_outside_ns": costs.sched_switch_outside_ns,
+            "snapshot_ns": costs.snapshot_ns,
         })
     );
 }

@@ -1,6 +1,7 @@
 //! Runs one freeze session with an eye on it: a [`Witness`] sees what happens, a [`WatchedWait`] waits by it, and at
 //! the end [`explain`] turns what was seen into the report. Where BPF is refused the witness has /proc alone.
 
+mod costs;
 mod explain;
 mod wait;
 mod witness;

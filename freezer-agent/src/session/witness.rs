@@ -12,7 +12,7 @@ use crate::source::{Observer, ObserverOptions, Scope, Stacks, Watch, procfs};
 /// What a session is observed with.
 pub struct Witness {
     cgroup: Cgroup,
-    observer: Option<Observer>,
+    pub(super) observer: Option<Observer>,
     missing: Vec<Missing>,
 }
 

@@ -159,6 +159,13 @@ impl Observer {
         &self.attached
     }
 
+    /// Mean run time of an attached program, ns, while somebody has the kernel's run-time statistics enabled
+    /// (`kernel.bpf_stats_enabled`); `None` where it did not run.
+    pub fn mean_run_ns(&mut self, target: &str) -> Option<u64> {
+        let info = programs::program(&mut self.ebpf, target).ok()?.info().ok()?;
+        u64::try_from(info.run_time().as_nanos()).ok()?.checked_div(info.run_count())
+    }
+
     /// Whether kernel addresses can be given their names.
     pub fn symbols(&mut self) -> Result<(), &SymbolsError> {
         self.symbols.get().map(drop)

@@ -18,8 +18,9 @@ pub struct Agent {
 /// One line of JSON on stderr; times in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 struct Timings {
-    #[serde(rename = "start_to_write_ns")]
-    start_to_write: Option<f64>,
+    /// `CLOCK_MONOTONIC`
+    #[serde(rename = "requested_at_ns")]
+    requested_at: Option<f64>,
     #[serde(rename = "last_frozen_to_known_ns")]
     last_frozen_to_known: Option<f64>,
     #[serde(rename = "sched_switch_outside_ns")]
@@ -30,6 +31,7 @@ struct Timings {
 
 /// One freeze with `--explain`.
 pub struct Explained {
+    started_at: f64,
     timings: Timings,
     peak_bytes: f64,
 }
@@ -37,7 +39,7 @@ pub struct Explained {
 /// What can be asked of it.
 #[derive(Clone, Copy, Debug)]
 pub enum Figure {
-    /// From its first instruction to the request.
+    /// From the start of its process to the request.
     StartToWrite,
     /// From the last task frozen, by the kernel's clock, until it knows.
     FrozenToKnown,
@@ -64,6 +66,7 @@ impl Agent {
     pub fn explain(&self, cgroup: &Path) -> anyhow::Result<Explained> {
         let mut command = self.command(cgroup);
         command.args(["--explain", "--timings"]);
+        let started_at = monotonic_ns()?;
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -78,7 +81,7 @@ impl Agent {
         let first = said.lines().next().unwrap_or("");
         ensure!(status.success(), "the agent ended with {status}: {first}");
         let timings = said.lines().rev().find_map(|line| serde_json::from_str(line).ok());
-        Ok(Explained { timings: timings.context("the agent printed no timings")?, peak_bytes })
+        Ok(Explained { started_at, timings: timings.context("the agent printed no timings")?, peak_bytes })
     }
 
     fn command(&self, cgroup: &Path) -> Command {
@@ -101,13 +104,19 @@ pub fn median_of(runs: &[anyhow::Result<Explained>], figure: Figure) -> anyhow::
 impl Explained {
     fn get(&self, figure: Figure) -> Option<f64> {
         match figure {
-            Figure::StartToWrite => self.timings.start_to_write,
+            Figure::StartToWrite => self.timings.requested_at.map(|at| at - self.started_at),
             Figure::FrozenToKnown => self.timings.last_frozen_to_known,
             Figure::SwitchOutside => self.timings.sched_switch_outside,
             Figure::Snapshot => self.timings.snapshot,
             Figure::PeakMemory => Some(self.peak_bytes),
         }
     }
+}
+
+/// The clock of the agent's own stamps.
+fn monotonic_ns() -> anyhow::Result<f64> {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC)?;
+    Ok(std::time::Duration::from(now).as_secs_f64() * 1e9)
 }
 
 /// Waits for the child's end; its status and its peak memory in bytes (`ru_maxrss` is in KiB, getrusage(2)).

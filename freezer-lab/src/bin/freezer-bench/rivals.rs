@@ -39,7 +39,8 @@ pub fn settle() {
     thread::sleep(Duration::from_millis(15));
 }
 
-/// Reads what a snapshot holds from the files that cannot hang: state and flags, cgroups and stack of each task.
+/// Reads what a snapshot holds from the files that cannot hang: state and flags, cgroups, tracer and context switches,
+/// time of the last run, and stack of each task.
 pub fn proc_snapshot() -> anyhow::Result<f64> {
     let begun = Instant::now();
     let mut bytes = 0;
@@ -49,7 +50,7 @@ pub fn proc_snapshot() -> anyhow::Result<f64> {
         }
         // A process may end while it is looked at.
         for task in fs::read_dir(process.path().join("task")).into_iter().flatten().flatten() {
-            for file in ["stat", "cgroup", "stack"] {
+            for file in ["stat", "cgroup", "status", "sched", "stack"] {
                 bytes += fs::read(task.path().join(file)).map_or(0, |text| text.len());
             }
         }
