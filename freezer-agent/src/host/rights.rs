@@ -29,6 +29,21 @@ pub fn rights() -> Option<Vec<Right>> {
     parse(&std::fs::read_to_string("/proc/self/status").ok()?)
 }
 
+/// The capabilities whose lack keeps eBPF programs out; `CAP_SYS_ADMIN` stands for both. Empty also where the rights
+/// are not known: then the kernel says it.
+#[must_use]
+pub fn lacking_for_bpf() -> Vec<&'static str> {
+    lacking(&rights().unwrap_or_default())
+}
+
+fn lacking(rights: &[Right]) -> Vec<&'static str> {
+    if rights.iter().any(|right| right.capability == "CAP_SYS_ADMIN" && right.held) {
+        return Vec::new();
+    }
+    let needed = rights.iter().filter(|right| matches!(right.capability, "CAP_BPF" | "CAP_PERFMON"));
+    needed.filter(|right| !right.held).map(|right| right.capability).collect()
+}
+
 fn parse(status: &str) -> Option<Vec<Right>> {
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
     let bits = u64::from_str_radix(effective.trim(), 16).ok()?;
@@ -44,12 +59,19 @@ mod tests {
     fn a_process_without_capabilities_holds_none() {
         let rights = parse("Name:\tx\nCapEff:\t0000000000000000\n").expect("a line");
         assert!(rights.iter().all(|right| !right.held));
+        assert_eq!(lacking(&rights), ["CAP_BPF", "CAP_PERFMON"]);
     }
 
     #[test]
     fn root_holds_all() {
         let rights = parse("CapEff:\t000001ffffffffff\n").expect("a line");
         assert!(rights.iter().all(|right| right.held));
+    }
+
+    #[test]
+    fn the_old_capability_is_enough_for_bpf() {
+        let rights = parse("CapEff:\t0000000000200000\n").expect("a line");
+        assert!(lacking(&rights).is_empty());
     }
 
     #[test]

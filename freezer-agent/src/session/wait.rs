@@ -33,7 +33,10 @@ impl<'w> WatchedWait<'w> {
     /// For a request whose write took `written`.
     pub fn new(witness: &'w mut Witness, written: Span) -> Self {
         let mut session = Session::new(witness.cgroup().hierarchy, written.start_ns);
-        session.write_ended(written.end_ns);
+        if witness.has_bpf() {
+            // Without events a task that never ran cannot be told from one that did.
+            session.write_ended(written.end_ns);
+        }
         Self {
             witness,
             session,

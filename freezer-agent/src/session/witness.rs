@@ -5,7 +5,7 @@ use std::io;
 
 use crate::cgroupfs::Cgroup;
 use crate::host::Missing;
-use crate::model::{Event, Session, TaskSnapshot};
+use crate::model::{Event, Hierarchy, Session, TaskSnapshot};
 use crate::report::{ObserverMode, ObserverReport};
 use crate::source::{Observer, ObserverOptions, Scope, Stacks, Watch, procfs};
 
@@ -105,7 +105,7 @@ impl Witness {
     pub fn look(&mut self) -> Vec<TaskSnapshot> {
         match self.walk(Scope::Watched, Stacks::None) {
             Some(tasks) => tasks,
-            None => procfs::snapshot(&self.cgroup.subtree_tasks().unwrap_or_default(), false),
+            None => self.subtree_by_procfs(false),
         }
     }
 
@@ -118,12 +118,27 @@ impl Witness {
     }
 
     fn host_by_procfs(&self) -> Vec<TaskSnapshot> {
-        let inside = self.cgroup.subtree_tasks().unwrap_or_default();
-        let mut tasks = procfs::snapshot(&inside, true);
-        let inside: HashSet<i32> = inside.into_iter().collect();
+        let mut tasks = self.subtree_by_procfs(true);
+        let inside: HashSet<i32> = tasks.iter().map(|task| task.tid).collect();
         let outside: Vec<i32> = procfs::host_tids().into_iter().filter(|tid| !inside.contains(tid)).collect();
         tasks.extend(procfs::snapshot(&outside, false));
         tasks
+    }
+
+    /// Tasks in the cgroup they are listed in. A cgroup that vanished has none.
+    fn subtree_by_procfs(&self, with_stacks: bool) -> Vec<TaskSnapshot> {
+        let mut all = Vec::new();
+        for cgroup in self.cgroup.subtree().unwrap_or_default() {
+            let mut tasks = procfs::snapshot(&cgroup.tasks().unwrap_or_default(), with_stacks);
+            for task in &mut tasks {
+                match cgroup.hierarchy {
+                    Hierarchy::V1 => task.cgroup_v1 = Some(cgroup.id),
+                    Hierarchy::V2 => task.cgroup_v2 = Some(cgroup.id),
+                }
+            }
+            all.append(&mut tasks);
+        }
+        all
     }
 
     fn walk(&mut self, scope: Scope, stacks: Stacks) -> Option<Vec<TaskSnapshot>> {

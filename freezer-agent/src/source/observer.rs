@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     decode::{self, TaskLook},
-    host::{Missing, btf::BtfError},
+    host::{Missing, btf::BtfError, rights::lacking_for_bpf},
     model::{Event, Hierarchy, TaskSnapshot},
 };
 
@@ -58,6 +58,9 @@ impl Default for ObserverOptions {
 /// Why nothing can be observed with BPF here; /proc remains.
 #[derive(Debug, thiserror::Error)]
 pub enum ObserverError {
+    /// Not allowed.
+    #[error("this process lacks {0}: run as root, or give it these capabilities")]
+    Rights(String),
     /// The kernel's types are not known.
     #[error(transparent)]
     Btf(#[from] BtfError),
@@ -124,6 +127,10 @@ impl Observer {
     }
 
     fn open(watch: Option<&Watch>, options: ObserverOptions) -> Result<Self, ObserverError> {
+        let lacking = lacking_for_bpf();
+        if !lacking.is_empty() {
+            return Err(ObserverError::Rights(lacking.join(" and ")));
+        }
         let Opened { mut ebpf, types, plan } = object::open(watch, options)?;
         let ring: RingBuf<_> = take(&mut ebpf, "EVENTS")?.try_into()?;
         let ring = watch_fd(ring)?;
