@@ -139,18 +139,16 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// How a task is frozen, as the tail of a sentence; `None` where it is not.
+    /// How a task that is frozen in `hierarchy` came to be, as the tail of a sentence.
     #[must_use]
-    pub fn frozen_by(&self, task: &TaskSnapshot) -> Option<String> {
-        let hierarchy = frozen_hierarchy(task)?;
+    pub fn frozen_by(&self, task: &TaskSnapshot, hierarchy: Hierarchy) -> String {
         if hierarchy == self.facts.hierarchy && self.in_subtree(task) {
-            return Some("frozen by this same freeze".to_owned());
+            return "frozen by this same freeze".to_owned();
         }
-        let path = task.cgroup_in(hierarchy).and_then(|id| self.facts.cgroup_path(hierarchy, id));
-        Some(match path {
+        match task.cgroup_in(hierarchy).and_then(|id| self.facts.cgroup_path(hierarchy, id)) {
             Some(path) => format!("frozen in the {hierarchy} cgroup {path}"),
             None => format!("frozen in a {hierarchy} cgroup"),
-        })
+        }
     }
 }
 

@@ -3,8 +3,9 @@
 use super::case::{Case, Finding, frozen_hierarchy};
 use super::facts::TaskFacts;
 use super::rules;
+use super::standing::{Standing, standing};
 use super::verdict::WaitsFor;
-use crate::model::TaskState;
+use crate::model::{Hierarchy, TaskState};
 
 /// Holders a chain may have: deeper ones are cut, as circles are.
 const LONGEST: usize = 16;
@@ -27,19 +28,22 @@ pub struct Holder {
 #[must_use]
 pub fn holder(case: &Case<'_>, tid: i32) -> Option<Holder> {
     let subject = case.facts.task(tid)?;
-    let frozen = frozen_hierarchy(&subject.task).is_some();
-    let mut chain = vec![entry(case, subject)];
+    let held_in = held_in(case, subject);
+    let frozen = held_in.is_some();
+    let mut chain = vec![entry(case, subject, held_in)];
     let who = wording(subject);
     let mut deeper = None;
     let state = if case.path.contains(&tid) {
         "which waits for this very task in turn".to_owned()
-    } else if let Some(how) = case.frozen_by(&subject.task) {
-        how
+    } else if let Some(hierarchy) = held_in {
+        case.frozen_by(&subject.task, hierarchy)
     } else if let Some(finding) = onwards(case, subject) {
         let state = format!("which itself {}", finding.summary);
         chain.extend(finding.waits_for.iter().cloned());
         deeper = Some(finding);
         state
+    } else if is_doubtful(case, subject) {
+        "which may be frozen by this same freeze: /proc alone does not tell".to_owned()
     } else {
         doing(subject).to_owned()
     };
@@ -56,9 +60,30 @@ fn onwards(case: &Case<'_>, subject: &TaskFacts) -> Option<Finding> {
     rules::waits(&next)
 }
 
-fn entry(case: &Case<'_>, subject: &TaskFacts) -> WaitsFor {
+/// Where the holder is frozen: by its marks, or, where there are none, by what leaves no doubt about it.
+fn held_in(case: &Case<'_>, subject: &TaskFacts) -> Option<Hierarchy> {
+    let own = case.facts.hierarchy;
+    frozen_hierarchy(&subject.task)
+        .or_else(|| (unmarked(case, subject) == Some(Standing::Done) && is_alive(subject)).then_some(own))
+}
+
+fn is_doubtful(case: &Case<'_>, subject: &TaskFacts) -> bool {
+    unmarked(case, subject) == Some(Standing::Doubtful)
+}
+
+/// Standing of a task of the subtree that carries no mark of this freeze.
+fn unmarked(case: &Case<'_>, subject: &TaskFacts) -> Option<Standing> {
+    let marked = subject.task.frozen_in(case.facts.hierarchy).is_some();
+    let next = Case { subject, ..*case };
+    (!marked && case.in_subtree(&subject.task)).then(|| standing(&next))
+}
+
+fn is_alive(subject: &TaskFacts) -> bool {
+    !matches!(subject.task.state, TaskState::Zombie | TaskState::Dead)
+}
+
+fn entry(case: &Case<'_>, subject: &TaskFacts, held_in: Option<Hierarchy>) -> WaitsFor {
     let task = &subject.task;
-    let held_in = frozen_hierarchy(task);
     let own = held_in.unwrap_or(case.facts.hierarchy);
     WaitsFor::Task {
         pid: task.tgid,

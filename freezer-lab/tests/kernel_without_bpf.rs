@@ -1,0 +1,83 @@
+//! Without the rights for BPF the agent works from /proc alone, says what is lost, and blames nobody it cannot judge.
+
+mod support;
+
+use std::process::Command;
+
+use freezer_lab::agent;
+use freezer_lab::cases::{self, Place, Stage};
+use freezer_lab::{Hierarchy, Scene, State};
+use serde_json::Value;
+
+/// Runs the agent as root without the capabilities that BPF needs.
+fn without_bpf(arguments: &[&str], stage: &Stage) -> (Option<i32>, Value) {
+    let output = Command::new("setpriv")
+        .arg("--bounding-set=-bpf,-perfmon,-sys_admin")
+        .arg(agent::path().expect("the agent is built"))
+        .args(arguments)
+        .arg("--cgroup")
+        .arg(stage.cgroup.path())
+        .arg("--json")
+        .output()
+        .expect("setpriv (util-linux) runs");
+    (output.status.code(), serde_json::from_slice(&output.stdout).expect("one JSON object"))
+}
+
+fn stage(scene: &mut Scene, name: &str, hierarchy: Hierarchy) -> Stage {
+    let all = cases::all();
+    let case = all.iter().find(|case| case.name == name).expect("a case of the list");
+    (case.set_up)(scene, &Place::new(hierarchy)).expect("the case can be set up")
+}
+
+fn says_what_is_lost(document: &Value) {
+    assert_eq!(document["observer"]["mode"], "proc", "{document:#}");
+    let missing = document["observer"]["missing"].to_string();
+    assert!(missing.contains("CAP_BPF and CAP_PERFMON"), "{missing}");
+}
+
+#[test]
+fn a_blocked_task_is_still_named_and_frozen_ones_are_not() {
+    support::on_each(&Hierarchy::BOTH, |scene, hierarchy| {
+        let stage = stage(scene, "fuse-server-inside", hierarchy);
+        let (code, document) = without_bpf(&["freeze", "--explain", "--timeout", "500ms"], &stage);
+        assert_eq!(code, Some(3), "{document:#}");
+        says_what_is_lost(&document);
+        let blockers = document["blockers"].as_array().expect("a list");
+        assert_eq!(blockers.len(), 1, "{document:#}");
+        assert_eq!(blockers[0]["tid"], stage.blockers[0].tid, "{document:#}");
+        assert_eq!(blockers[0]["cause"], "fuse-request", "{document:#}");
+        let summary = blockers[0]["summary"].as_str().expect("a sentence");
+        assert!(summary.contains("frozen by this same freeze"), "{summary}");
+        assert_eq!(stage.cgroup.state().expect("a state"), State::Thawed);
+    });
+}
+
+#[test]
+fn sleepers_that_v1_froze_in_place_are_unknown_to_a_late_look_never_blamed() {
+    support::on_each(&[Hierarchy::V1], |scene, hierarchy| {
+        let stage = stage(scene, "fuse-server-outside", hierarchy);
+        stage.cgroup.freeze().expect("the request is written");
+        let (code, document) = without_bpf(&["explain"], &stage);
+        assert_eq!(code, Some(0), "{document:#}");
+        says_what_is_lost(&document);
+        assert_eq!(document["outcome"], "freezing", "{document:#}");
+        let blamed: Vec<_> =
+            document["blockers"].as_array().expect("a list").iter().map(|b| &b["tid"]).collect();
+        assert_eq!(blamed, [&Value::from(stage.blockers[0].tid)], "{document:#}");
+        assert!(!document["unknown"].as_array().expect("a list").is_empty(), "{document:#}");
+        assert_eq!(document["tasks"]["frozen"], Value::Null, "{document:#}");
+    });
+}
+
+#[test]
+fn a_freeze_that_succeeds_claims_no_times_it_has_not_seen() {
+    support::on_each(&Hierarchy::BOTH, |scene, hierarchy| {
+        let stage = stage(scene, "sleepers", hierarchy);
+        let (code, document) = without_bpf(&["freeze", "--explain"], &stage);
+        assert_eq!(code, Some(0), "{document:#}");
+        says_what_is_lost(&document);
+        assert_eq!(document["latency"]["p50_ns"], Value::Null, "{document:#}");
+        assert!(document["latency"]["request_to_frozen_ns"].is_u64(), "{document:#}");
+        stage.cgroup.thaw().expect("thawed");
+    });
+}
