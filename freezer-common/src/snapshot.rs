@@ -3,7 +3,7 @@
 use crate::{COMM_LEN, layout};
 
 /// Kernel stack frames taken of one task.
-pub const STACK_FRAMES: usize = 64;
+pub const STACK_FRAMES: usize = 63;
 
 /// What the iterator is asked for; the only value of the request map.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

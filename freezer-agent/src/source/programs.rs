@@ -86,7 +86,7 @@ pub(super) fn refusal(error: &ProgramError) -> String {
         ProgramError::LoadError { io_error, verifier_log } => {
             let log = verifier_log.to_string();
             // With EPERM the log is empty; with EACCES and EINVAL its last words are the verifier's reason.
-            match log.lines().rev().find(|line| !line.is_empty() && !line.starts_with("processed ")) {
+            match log.lines().rev().find(|line| is_reason(line)) {
                 Some(reason) => format!("{} at load: {reason}", errno(io_error)),
                 None => format!("{} at load", errno(io_error)),
             }
@@ -94,6 +94,12 @@ pub(super) fn refusal(error: &ProgramError) -> String {
         ProgramError::SyscallError(error) => format!("{} at {}", errno(&error.io_error), error.call),
         other => other.to_string(),
     }
+}
+
+/// The verifier ends its log with statistics (`kernel/bpf/verifier.c`, `print_verification_stats`).
+fn is_reason(line: &str) -> bool {
+    !line.is_empty()
+        && !["processed ", "stack depth ", "verification time "].iter().any(|s| line.starts_with(s))
 }
 
 fn errno(error: &std::io::Error) -> String {
