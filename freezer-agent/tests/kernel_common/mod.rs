@@ -35,6 +35,7 @@ pub fn ready(hierarchy: Hierarchy, name: &str) -> Option<Cgroup> {
     match made.and_then(|mount| Cgroup::make(hierarchy, &mount, name)) {
         Ok(cgroup) => Some(cgroup),
         Err(why) => {
+            println!("skipped: {name}: {why}");
             eprintln!("SKIPPED: {name}: {why}");
             assert!(std::env::var_os("CI").is_none(), "a kernel test was skipped in CI: {why}");
             None

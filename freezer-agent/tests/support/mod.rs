@@ -46,6 +46,7 @@ pub fn available(hierarchy: Hierarchy) -> bool {
 
 fn skip(why: &str) {
     assert!(std::env::var_os("CI").is_none(), "not skipped in CI: {why}");
+    println!("skipped: {why}");
     eprintln!("SKIPPED: {why}");
 }
 
