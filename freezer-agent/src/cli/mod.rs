@@ -10,6 +10,7 @@ pub mod output;
 pub mod replay;
 pub mod status;
 pub mod thaw;
+mod verbose;
 mod watched;
 
 use std::process::ExitCode;
@@ -65,6 +66,9 @@ Exit codes:
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let verbose = cli.verbose > 0;
+    if verbose {
+        verbose::turn_on();
+    }
     let code = match cli.command {
         Command::Freeze(args) => freeze::run(&args, verbose),
         Command::Thaw(args) => thaw::run(&args, verbose),

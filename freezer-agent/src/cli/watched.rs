@@ -11,7 +11,7 @@ use crate::control::{Ended, Interrupts, Request, Span, TaskCount, monotonic_ns};
 use crate::explain::{Facts, record};
 use crate::model::{FreezerState, Session, TaskSnapshot};
 use crate::report::{Document, TaskDetail};
-use crate::session::{WatchedWait, Witness, explain};
+use crate::session::{Explained, WatchedWait, Witness, explain};
 
 /// Freezes, watches, explains, and then keeps the request or puts back what was found.
 pub async fn freeze(
@@ -46,30 +46,46 @@ pub async fn freeze(
         }
     }
     let mut document = freeze::begin(&request, &ended);
-    if let Some(explained) = explained {
-        witness.catch_up(&mut session);
-        session.look(explained.facts.tasks.iter().map(|facts| &facts.task));
-        document.tasks = explained.count().into();
-        document.unknown = explained.unknown();
-        document.blockers = explained.verdict.blockers;
-        if let Some(file) = &args.record {
-            save(&explained.facts, file)?;
-        }
+    let facts = if let Some(explained) = explained {
+        Some(tell_blockers(explained, &mut witness, &mut session, &mut document))
     } else {
-        let tasks = witness.look();
-        witness.catch_up(&mut session);
-        session.look(&tasks);
-        document.tasks = TaskCount { total: tasks.len(), at_least: tasks.len(), at_most: tasks.len() }.into();
-    }
+        tell_all_frozen(&mut witness, &mut session, &mut document);
+        None
+    };
     document.observer = Some(witness.report());
     if !document.already_frozen {
         times(&session, known_at, &mut document);
     }
     freeze::settle(request, &ended, args, &mut document)?;
+    // Only now: the file may lie on a mount that the frozen cgroup serves.
+    if let (Some(facts), Some(file)) = (&facts, &args.record) {
+        save(facts, file)?;
+    }
     if args.timings {
         timings(span, &session, known_at, &mut witness);
     }
     Ok((ended, document))
+}
+
+fn tell_blockers(
+    explained: Explained,
+    witness: &mut Witness,
+    session: &mut Session,
+    document: &mut Document,
+) -> Facts {
+    witness.catch_up(session);
+    session.look(explained.facts.tasks.iter().map(|facts| &facts.task));
+    document.tasks = explained.count().into();
+    document.unknown = explained.unknown();
+    document.blockers = explained.verdict.blockers;
+    explained.facts
+}
+
+fn tell_all_frozen(witness: &mut Witness, session: &mut Session, document: &mut Document) {
+    let tasks = witness.look();
+    witness.catch_up(session);
+    session.look(&tasks);
+    document.tasks = TaskCount { total: tasks.len(), at_least: tasks.len(), at_most: tasks.len() }.into();
 }
 
 /// Without BPF only the difference tells a task frozen in place from a blocked one; and a task that was frozen
@@ -99,16 +115,15 @@ pub fn save(facts: &Facts, path: &Path) -> Result<(), Failure> {
     record::save(facts, BufWriter::new(file)).map_err(failed)
 }
 
-/// For the benchmark. A task frozen in place is known to be when the write returns.
+/// For the benchmark.
 fn timings(span: Span, session: &Session, known_at: u64, witness: &mut Witness) {
-    let last_frozen_at = session.timelines().iter().filter_map(|task| task.frozen_at).max();
     let costs = witness.costs();
     eprintln!(
         "{}",
         serde_json::json!({
             "requested_at_ns": span.start_ns,
             "write_ns": span.end_ns.saturating_sub(span.start_ns),
-            "last_frozen_to_known_ns": last_frozen_at.map(|at| known_at.saturating_sub(at)),
+            "last_frozen_to_known_ns": session.last_frozen_at().map(|at| known_at.saturating_sub(at)),
             "sched_switch_outside_ns": costs.sched_switch_outside_ns,
             "snapshot_ns": costs.snapshot_ns,
         })

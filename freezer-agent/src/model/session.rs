@@ -15,14 +15,13 @@ pub struct Session {
     requested_at: u64,
     write_ended_at: Option<u64>,
     tasks: HashMap<i32, TaskTimeline>,
-    last_frozen_at: Option<u64>,
 }
 
 impl Session {
     /// A request written at `requested_at` (`CLOCK_MONOTONIC`, ns).
     #[must_use]
     pub fn new(hierarchy: Hierarchy, requested_at: u64) -> Self {
-        Self { hierarchy, requested_at, write_ended_at: None, tasks: HashMap::new(), last_frozen_at: None }
+        Self { hierarchy, requested_at, write_ended_at: None, tasks: HashMap::new() }
     }
 
     /// Which freezer.
@@ -42,10 +41,10 @@ impl Session {
         self.write_ended_at = Some(at);
     }
 
-    /// Kernel time of the latest freezing of a task seen so far.
+    /// When the last task froze; one frozen in place counts at the end of the write.
     #[must_use]
     pub fn last_frozen_at(&self) -> Option<u64> {
-        self.last_frozen_at
+        self.tasks.values().filter_map(|task| task.frozen_at).max()
     }
 
     /// Takes one event in. Events from before the request only tell that a task exists.
@@ -158,7 +157,6 @@ impl Session {
         if task.frozen_at.is_none() {
             task.frozen_at = Some(at);
             task.arrival = Some(Arrival::Entered);
-            self.last_frozen_at = self.last_frozen_at.max(Some(at));
         }
     }
 }
