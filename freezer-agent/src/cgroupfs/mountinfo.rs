@@ -52,8 +52,8 @@ impl Mounts {
 fn parse_line(line: &[u8]) -> Option<CgroupMount> {
     let mut fields = line.split(|&b| b == b' ').filter(|field| !field.is_empty());
     let device = parse_device(fields.nth(2)?)?;
-    let root = unescape(fields.next()?);
-    let point = unescape(fields.next()?);
+    let root = path(fields.next()?);
+    let point = path(fields.next()?);
     let mut after = fields.skip_while(|field| *field != b"-").skip(1);
     let fstype = after.next()?;
     let options = after.last()?;
@@ -71,8 +71,8 @@ fn parse_device(field: &[u8]) -> Option<u64> {
     Some(libc::makedev(major.parse().ok()?, minor.parse().ok()?))
 }
 
-/// `\040` and friends (`fs/seq_file.c`, `mangle_path`).
-fn unescape(field: &[u8]) -> PathBuf {
+/// A field of mountinfo with its `\040` and friends as bytes again (`fs/seq_file.c`, `mangle_path`).
+pub fn unescape(field: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field;
     while let [first, tail @ ..] = rest {
@@ -84,7 +84,11 @@ fn unescape(field: &[u8]) -> PathBuf {
             rest = tail;
         }
     }
-    PathBuf::from(OsString::from_vec(bytes))
+    bytes
+}
+
+fn path(field: &[u8]) -> PathBuf {
+    PathBuf::from(OsString::from_vec(unescape(field)))
 }
 
 #[cfg(test)]

@@ -66,7 +66,7 @@ fn task(mut record: &[u8]) -> Result<(u32, TaskLook), TryGetError> {
     let (cpu, policy) = (buf.try_get_u32_le()?, buf.try_get_u32_le()?);
     let (marks, _reserved) = (buf.try_get_u32_le()?, buf.try_get_u32_le()?);
     let comm = comm(buf)?;
-    let mut stack = Vec::with_capacity(frames.min(64) as usize);
+    let mut stack = Vec::with_capacity(STACK_FRAMES.min(frames as usize));
     while let Ok(frame) = buf.try_get_u64_le() {
         stack.push(frame);
     }
@@ -181,15 +181,17 @@ mod tests {
 
         #[test]
         fn any_record_of_the_right_length_gives_one_task(
-            frames in 0_u8..=64, body in proptest::collection::vec(any::<u8>(), 136 + 512)
+            frames in 0..=STACK_FRAMES, body in proptest::collection::vec(any::<u8>(), 136 + STACK_FRAMES * 8)
         ) {
-            let len = 144 + u32::from(frames) * 8;
-            let mut bytes = len.to_le_bytes().to_vec();
-            bytes.extend(u32::from(frames).to_le_bytes());
-            bytes.extend(&body[..len as usize - 8]);
+            let len = 144 + frames * 8;
+            let mut bytes = Vec::new();
+            for word in [len, frames] {
+                bytes.extend(u32::try_from(word).expect("a small number").to_le_bytes());
+            }
+            bytes.extend(&body[..len - 8]);
             let looks = tasks(&bytes).expect("one whole record");
             prop_assert_eq!(looks.len(), 1);
-            prop_assert_eq!(looks[0].stack.len(), usize::from(frames));
+            prop_assert_eq!(looks[0].stack.len(), frames);
         }
     }
 }

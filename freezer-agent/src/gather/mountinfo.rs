@@ -1,6 +1,7 @@
 //! `/proc/TID/mountinfo` (`fs/proc_namespace.c`, `show_mountinfo`): mounts as the task itself sees them.
 
 use super::procdir::number;
+use crate::cgroupfs::mountinfo::unescape;
 use crate::explain::facts::MountFacts;
 use crate::model::Name;
 
@@ -41,22 +42,6 @@ fn line(line: &[u8]) -> Option<Mount> {
         fs_frozen: None,
     };
     Some(Mount { facts, root, options })
-}
-
-/// `\ooo` to its byte (`fs/seq_file.c`, `mangle_path`).
-fn unescape(field: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let [first, tail @ ..] = rest {
-        if let [b'\\', a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', tail @ ..] = rest {
-            bytes.push((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'));
-            rest = tail;
-        } else {
-            bytes.push(*first);
-            rest = tail;
-        }
-    }
-    bytes
 }
 
 #[cfg(test)]
