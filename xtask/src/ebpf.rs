@@ -54,7 +54,11 @@ fn compile(workspace: &Path) -> Result<Vec<u8>> {
     let target =
         env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), PathBuf::from).join("ebpf");
     let sysroot = sysroot()?;
-    let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    // The flags name the folder that the dependencies are unpacked to: it must be there.
+    let fetched = Command::new(&cargo).current_dir(workspace).args(["fetch", "--quiet", "--locked"]).status();
+    ensure!(fetched.context("cannot run cargo")?.success(), "fetching the dependencies failed");
+    let status = Command::new(&cargo)
         .current_dir(workspace)
         .args([
             "build",
@@ -79,7 +83,7 @@ fn compile(workspace: &Path) -> Result<Vec<u8>> {
         .env("CARGO_PROFILE_RELEASE_LTO", "fat")
         // cargo has flags for the host only under this name; they would replace ours.
         .env_remove("RUSTFLAGS")
-        .env("CARGO_ENCODED_RUSTFLAGS", format!("-Clink-arg=--btf\x1f-Clinker={}", linker()?.display()))
+        .env("CARGO_ENCODED_RUSTFLAGS", flags()?.join("\x1f"))
         // Built outside rustup's own cargo the linker finds LLVM here.
         .env("LD_LIBRARY_PATH", sysroot.join("lib"))
         .status()
@@ -89,6 +93,20 @@ fn compile(workspace: &Path) -> Result<Vec<u8>> {
         "building the eBPF programs failed; `cargo xtask setup` provides bpf-linker and rust-src"
     );
     strip(&sysroot, &target.join(TARGET).join("release/freezer-ebpf"))
+}
+
+/// The linker, and the name under which the object knows the sources of its dependencies: cargo's own holds the
+/// registry they came from, which may be a mirror.
+fn flags() -> Result<Vec<String>> {
+    let mut flags = vec!["-Clink-arg=--btf".to_owned(), format!("-Clinker={}", linker()?.display())];
+    let home = env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".cargo")))
+        .context("neither CARGO_HOME nor HOME is set")?;
+    for registry in fs::read_dir(home.join("registry/src")).into_iter().flatten().flatten() {
+        flags.push(format!("--remap-path-prefix={}=registry", registry.path().display()));
+    }
+    Ok(flags)
 }
 
 /// Strips the debug sections, more than a megabyte, and `.BTF.ext`, the source lines in verifier messages: half
