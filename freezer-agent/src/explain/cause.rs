@@ -10,12 +10,30 @@ use serde::{Deserialize, Serialize};
 pub enum Cause {
     /// Waits for a FUSE server's answer.
     FuseRequest,
+    /// Waits for an NFS or CIFS server.
+    NfsRequest,
+    /// Waits for a disk, loop, dm or network block device.
+    BlockIo,
+    /// Held back by an io or blkio limit.
+    IoThrottle,
     /// Writes to a filesystem frozen by FIFREEZE.
     FsFrozen,
     /// Waits for a mutex, semaphore or rwsem.
     LockHeld,
     /// Faults, in the kernel, on a userfaultfd range nobody serves.
     Userfault,
+    /// Waits for a seccomp supervisor.
+    SeccompNotify,
+    /// Waits for a fanotify listener's verdict.
+    FanotifyPermission,
+    /// Waits for the automount daemon.
+    Autofs,
+    /// Waits for a user-mode helper.
+    KeyUpcall,
+    /// Waits in a memory cgroup at its limit with the OOM killer off.
+    OomWait,
+    /// Waits in execve for its other threads to die.
+    ExecThreads,
     /// Is tearing its memory or files down.
     Exiting,
     /// Runs a long computation inside the kernel.
@@ -26,6 +44,8 @@ pub enum Cause {
     CpuStarved,
     /// Is a kernel thread in a v2 cgroup.
     KernelThread,
+    /// Was forked, exec'd or moved in after the request.
+    LateArrival,
     /// Sits in the other hierarchy's refrigerator.
     FrozenElsewhere,
     /// D, nothing more is known.
@@ -40,14 +60,24 @@ impl Cause {
     pub fn name(self) -> &'static str {
         match self {
             Self::FuseRequest => "fuse-request",
+            Self::NfsRequest => "nfs-request",
+            Self::BlockIo => "block-io",
+            Self::IoThrottle => "io-throttle",
             Self::FsFrozen => "fs-frozen",
             Self::LockHeld => "lock-held",
             Self::Userfault => "userfault",
+            Self::SeccompNotify => "seccomp-notify",
+            Self::FanotifyPermission => "fanotify-permission",
+            Self::Autofs => "autofs",
+            Self::KeyUpcall => "key-upcall",
+            Self::OomWait => "oom-wait",
+            Self::ExecThreads => "exec-threads",
             Self::Exiting => "exiting",
             Self::KernelWork => "kernel-work",
             Self::CpuThrottled => "cpu-throttled",
             Self::CpuStarved => "cpu-starved",
             Self::KernelThread => "kernel-thread",
+            Self::LateArrival => "late-arrival",
             Self::FrozenElsewhere => "frozen-elsewhere",
             Self::Uninterruptible => "uninterruptible",
             Self::Running => "running",
