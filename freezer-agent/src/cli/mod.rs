@@ -13,8 +13,6 @@ pub mod thaw;
 mod verbose;
 mod watched;
 
-use std::process::ExitCode;
-
 use clap::{Parser, Subcommand};
 
 /// Freezes Linux cgroups and says which tasks block a freeze, why, and the way out.
@@ -62,22 +60,22 @@ Exit codes:
   7  refused for safety
   128+n  ended by signal n (130 Ctrl-C, 143 SIGTERM, 129 SIGHUP), after putting back what was found";
 
-/// Runs the command line of this process.
-pub fn main() -> ExitCode {
+/// Runs the command line of this process; gives its exit code.
+#[must_use]
+pub fn main() -> u8 {
     let cli = Cli::parse();
     let verbose = cli.verbose > 0;
     if verbose {
         verbose::turn_on();
     }
-    let code = match cli.command {
+    match cli.command {
         Command::Freeze(args) => freeze::run(&args, verbose),
         Command::Thaw(args) => thaw::run(&args, verbose),
         Command::Status(args) => status::run(&args, verbose),
         Command::Explain(args) => explain::run(&args, verbose),
         Command::Replay(args) => replay::run(&args),
         Command::Doctor(args) => doctor::run(&args),
-    };
-    ExitCode::from(code)
+    }
 }
 
 #[cfg(test)]
