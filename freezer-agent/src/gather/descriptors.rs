@@ -103,7 +103,9 @@ pub fn scan(proc: &ProcDir, wanted: Wanted, deadline: Instant) -> Found {
     let mut found = Found { fuse: wanted.fuse, automounts: wanted.automounts, ..Found::default() };
     let mut holders: Vec<Holder> = Vec::new();
     let mut listeners = Listeners::default();
-    for pid in proc.pids() {
+    // This process's own copies of what it looks at are nobody's.
+    let own = proc.own_pid();
+    for pid in proc.pids().into_iter().filter(|pid| Some(*pid) != own) {
         if Instant::now() > deadline {
             found.unfinished = true;
             break;

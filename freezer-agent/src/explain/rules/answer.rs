@@ -35,17 +35,16 @@ impl Owing {
         }
     }
 
-    /// "of A, pid 1, frozen by this same freeze", "that could not be told from others: A, pid 1, ...; B, ...", or that
-    /// nobody was found, as the tail of a sentence about `what` it waits for.
-    pub fn told(&self, what: &str) -> String {
+    /// The end of a sentence that says what the task waits for, `role`: who that is, or which of several it may be.
+    pub fn told(&self, role: &str) -> String {
         match self.holders.as_slice() {
-            [] => format!("{what}; no process was found that is one"),
-            [_] if self.own => format!("{what}, which is its own process"),
-            [only] => format!("{what} ({}), {}", only.who, only.state),
+            [] => format!("{role}; no process was found that is one"),
+            [_] if self.own => format!("{role}, which is its own process"),
+            [only] => format!("{role} ({}), {}", only.who, only.state),
             several => {
                 let all: Vec<String> =
                     several.iter().map(|holder| format!("{}, {}", holder.who, holder.state)).collect();
-                format!("{what}, one of {}: {}", several.len(), all.join("; "))
+                format!("{role}, one of {}: {}", several.len(), all.join("; "))
             }
         }
     }

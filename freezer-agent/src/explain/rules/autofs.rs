@@ -43,7 +43,7 @@ pub fn judge(case: &Case<'_>) -> Option<Finding> {
     let mut finding = Finding::new(
         Cause::Autofs,
         if sure { certainty } else { certainty.min(Certainty::Likely) },
-        format!("waits for {} to answer for {of}", owing.told("the automount daemon")),
+        format!("waits at {of} for {}", owing.told("the automount daemon")),
         owing.release("automount daemon", "SIGKILL ends the task's wait, under v1 once it is thawed"),
     );
     if mount.is_none() && table.len() > 1 {

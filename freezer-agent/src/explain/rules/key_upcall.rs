@@ -36,16 +36,16 @@ pub fn judge(case: &Case<'_>) -> Option<Finding> {
     let upcall = case.facts.keys.iter().find(|key| key.requester == case.task().tid);
     let owing = answer::owing(case, helpers(case, purpose, upcall).iter().map(|helper| helper.pid));
     let wanted = match (purpose, upcall.and_then(|upcall| upcall.key.as_ref())) {
-        (Purpose::Key, Some(key)) => format!(" to make the key \"{key}\""),
-        (Purpose::Key, None) => " to make a key".to_owned(),
-        (Purpose::Module, _) => " to load a module".to_owned(),
-        (Purpose::CoreDump, _) => " to take a core dump".to_owned(),
+        (Purpose::Key, Some(key)) => format!(" that is to make the key \"{key}\""),
+        (Purpose::Key, None) => " that is to make a key".to_owned(),
+        (Purpose::Module, _) => " that is to load a module".to_owned(),
+        (Purpose::CoreDump, _) => " that is to take a core dump".to_owned(),
         (Purpose::Other, _) => String::new(),
     };
     let mut finding = Finding::new(
         Cause::KeyUpcall,
         Certainty::Likely,
-        format!("waits for {}{wanted}", owing.told("the kernel's user-mode helper")),
+        format!("waits for {}", owing.told(&format!("the user-mode helper{wanted}"))),
         owing.release("helper", "when it ends, what it was to do fails"),
     );
     finding.waits_for = owing.chain();

@@ -32,11 +32,11 @@ pub fn judge(case: &Case<'_>) -> Option<Finding> {
     let listeners = listeners(case);
     let owing = answer::owing(case, listeners.iter().flat_map(|listener| listener.holders.iter().copied()));
     let held = case.details().and_then(|details| details.syscall.as_ref());
-    let held = held.map_or_else(String::new, |call| format!(" about its {} call", call.name));
+    let held = held.map_or_else(String::new, |call| format!(", in {},", call.name));
     let mut finding = Finding::new(
         Cause::SeccompNotify,
         Certainty::Likely,
-        format!("waits for the answer{held} of {}", owing.told("a seccomp supervisor")),
+        format!("waits{held} for {}", owing.told("a seccomp supervisor")),
         owing.release("supervisor", "when its listening end is closed the call fails with ENOSYS"),
     );
     if owing.sole().is_none() && !listeners.is_empty() {
