@@ -34,6 +34,11 @@ pub fn empty(hierarchy: Hierarchy) -> Facts {
         fuse: Vec::new(),
         userfaultfds: Vec::new(),
         quotas: Vec::new(),
+        seccomp: Vec::new(),
+        fanotify: Vec::new(),
+        automounts: Vec::new(),
+        helpers: Vec::new(),
+        keys: Vec::new(),
         cgroups: vec![CgroupFacts {
             hierarchy,
             id: CGROUP,

@@ -91,7 +91,8 @@ impl Case<'_> {
         self.task().state == TaskState::Uninterruptible && self.innermost(Mechanism::VforkWait)
     }
 
-    fn innermost(&self, mechanism: Mechanism) -> bool {
+    /// Sleeps in this very function: the innermost of its stack, or where there is none, its wchan.
+    pub fn innermost(&self, mechanism: Mechanism) -> bool {
         match self.task().stack.first() {
             Some(frame) => means(frame, mechanism),
             None => self.wchan().is_some_and(|wchan| means(wchan, mechanism)),

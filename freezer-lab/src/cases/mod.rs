@@ -1,8 +1,10 @@
 //! The cases: each a stuck, slow or harmless freeze, with what a right diagnosis of it says.
 
+mod autofs;
 mod cpu_starved;
 mod cpu_throttled;
 mod exiting;
+mod fanotify_permission;
 mod frozen_elsewhere;
 mod fs_frozen;
 mod fuse_descriptor;
@@ -12,8 +14,10 @@ mod fuse_threads;
 mod harmless;
 mod kernel_thread;
 mod kernel_work;
+mod key_upcall;
 mod lock_directory;
 mod lock_file_position;
+mod seccomp_notify;
 mod userfault;
 
 use std::fmt;
@@ -213,6 +217,10 @@ pub fn all() -> Vec<Case> {
     all.extend([fs_frozen::WRITE, fs_frozen::MKDIR, fs_frozen::STORE]);
     all.extend([lock_directory::CASE, lock_file_position::CASE]);
     all.extend([userfault::OWN, userfault::HELD_OUTSIDE]);
+    all.extend(seccomp_notify::ALL);
+    all.extend(fanotify_permission::ALL);
+    all.extend(autofs::ALL);
+    all.extend(key_upcall::ALL);
     all.extend([
         exiting::MEMORY,
         exiting::SOCKETS,

@@ -8,6 +8,7 @@ mod fork;
 mod job;
 mod memory;
 mod sockets;
+pub mod supervised;
 mod userfault;
 
 use std::env;

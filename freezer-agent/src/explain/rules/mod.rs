@@ -4,6 +4,7 @@
 use super::Cause;
 use super::case::{Case, Finding};
 
+mod answer;
 mod files;
 
 /// What a rule speaks about.
@@ -40,6 +41,10 @@ rules! {
     fuse_request: FuseRequest, Wait;
     fs_frozen: FsFrozen, Wait;
     userfault: Userfault, Wait;
+    seccomp_notify: SeccompNotify, Wait;
+    fanotify_permission: FanotifyPermission, Wait;
+    autofs: Autofs, Wait;
+    key_upcall: KeyUpcall, Wait;
     lock_held: LockHeld, Wait;
     exiting: Exiting, State;
     cpu_throttled: CpuThrottled, State;
