@@ -1,6 +1,7 @@
 //! Parse and dispatch; one file per command, whose module docs are its manual.
 
 pub mod args;
+pub mod causes;
 pub mod doctor;
 pub mod duration;
 pub mod exit;
@@ -38,6 +39,7 @@ enum Command {
     Status(status::Args),
     Explain(explain::Args),
     Replay(replay::Args),
+    Causes(causes::Args),
     Doctor(doctor::Args),
 }
 
@@ -48,6 +50,7 @@ Examples:
   freezer-agent freeze --cgroup 0 --explain        and say which tasks block, why, and the way out
   freezer-agent explain --cgroup docker/3f2a       why is a freeze that somebody else asked for not done
   freezer-agent thaw --cgroup 0
+  freezer-agent causes fuse-request                what such a wait is, and how to end it
   freezer-agent doctor                             what this host allows, and what is lost without
   freezer-agent status                             every cgroup that is frozen or freezing
 
@@ -75,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(&args, verbose),
         Command::Explain(args) => explain::run(&args, verbose),
         Command::Replay(args) => replay::run(&args),
+        Command::Causes(args) => causes::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };
     ExitCode::from(code)

@@ -6,6 +6,7 @@ pub mod facts;
 mod follow;
 pub mod functions;
 mod judge;
+pub mod manual;
 pub mod record;
 mod rules;
 mod standing;

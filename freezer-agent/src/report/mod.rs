@@ -1,5 +1,6 @@
 //! What a person reads ([`text`]) and what a script reads ([`document`], one JSON object).
 
+pub mod causes;
 pub mod doctor;
 pub mod document;
 pub mod failed;
