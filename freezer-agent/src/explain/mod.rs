@@ -4,6 +4,7 @@ mod case;
 pub mod cause;
 pub mod facts;
 mod follow;
+mod foresee;
 pub mod functions;
 mod judge;
 pub mod manual;
@@ -21,6 +22,7 @@ mod tests;
 
 pub use cause::Cause;
 pub use facts::Facts;
+pub use foresee::{Foreseen, foresee};
 pub use judge::judge;
 pub use rules::catalogue;
 pub use verdict::{Blocker, Certainty, Evidence, Verdict, WaitsFor};
