@@ -132,4 +132,63 @@ fn word(kind: Kind) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+    use crate::explain::Cause;
+    use crate::preflight::Obstacle;
+    use crate::report::ObserverMode;
+
+    fn finding(kind: Kind, grade: Grade, summary: &str) -> Finding {
+        Finding::new(kind, grade, summary, "do this first")
+    }
+
+    fn report(findings: Vec<Finding>, missing: &[&str]) -> CheckReport {
+        let verdict =
+            if findings.iter().any(|f| f.grade == Grade::NoGo) { Verdict::NoGo } else { Verdict::Go };
+        CheckReport {
+            schema: SCHEMA,
+            cgroup: Name::from(&b"/cg/a\x1b[2J"[..]),
+            hierarchy: Hierarchy::V2,
+            verdict,
+            tasks: 12,
+            findings,
+            gaps: vec!["reading the memory map of 9 took too long".to_owned()],
+            observer: Some(ObserverReport {
+                mode: ObserverMode::Proc,
+                lost_events: 0,
+                missing: missing.iter().map(ToString::to_string).collect(),
+            }),
+        }
+    }
+
+    #[test]
+    fn the_findings_come_first_and_the_verdict_last() {
+        let stuck = finding(
+            Kind::Stuck,
+            Grade::NoGo,
+            "backup (7) waits for the FUSE server of /mnt/data (sshfs, pid 4), which is not frozen",
+        );
+        let mut findings = vec![Finding { cause: Some(Cause::FuseRequest), ..stuck }.blocks(Obstacle::Stuck)];
+        findings.push(finding(Kind::Tracer, Grade::Warn, "gdb (5) traces db (6), outside"));
+        findings.extend(vec![finding(Kind::ChildFrozen, Grade::Note, "/cg/a/b asks for itself"); 6]);
+        let report = report(findings, &["bpf: CAP_BPF (no lock owners)", "freeze_task: EPERM (no times)"]);
+        insta::assert_snapshot!(report.render(Screen { color: false, width: Some(80) }));
+    }
+
+    #[test]
+    fn a_quiet_cgroup_is_a_word() {
+        let report = CheckReport { gaps: vec![], ..report(vec![], &[]) };
+        assert_eq!(
+            report.render(Screen::default()),
+            "GO  /cg/a\\x1b[2J (v2), 12 tasks: nothing in the way\n"
+        );
+    }
+
+    #[test]
+    fn thousands_of_findings_are_one_screen() {
+        let findings = vec![finding(Kind::Stuck, Grade::NoGo, "x (1) waits"); 5000];
+        let text = report(findings, &[]).render(Screen::default());
+        assert!(text.contains("and 4996 more findings of stuck"), "{text}");
+        assert!(text.lines().count() < 24, "{text}");
+    }
+}

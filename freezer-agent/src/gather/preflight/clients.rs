@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::{Look, Memory, Party, Served};
+use crate::explain::Facts;
 use crate::gather::mapped;
 use crate::gather::mountinfo::Mount;
 use crate::gather::paths;
@@ -14,7 +15,7 @@ use crate::gather::procdir::{Process, field};
 type Devices = Vec<u32>;
 
 /// Fills in the clients of each.
-pub fn add(look: &Look<'_>, mut all: Vec<Served>) -> Vec<Served> {
+pub fn add(look: &Look<'_>, facts: &Facts, mut all: Vec<Served>) -> Vec<Served> {
     let devices: Devices = all.iter().flat_map(|served| &served.mounts).map(|mount| mount.minor).collect();
     if devices.is_empty() {
         return all;
@@ -26,7 +27,8 @@ pub fn add(look: &Look<'_>, mut all: Vec<Served>) -> Vec<Served> {
             break;
         }
         let Some(process) = look.process(task.tgid) else { continue };
-        let used = used(&process, &devices, &mut tables, &mut memory);
+        let mut used = used(&process, &devices, &mut tables, &mut memory);
+        used.extend(in_calls(facts, task.tgid));
         if used.is_empty() {
             continue;
         }
@@ -39,6 +41,14 @@ pub fn add(look: &Look<'_>, mut all: Vec<Served>) -> Vec<Served> {
         }
     }
     all
+}
+
+/// FUSE devices of the files that system calls under way name.
+fn in_calls(facts: &Facts, pid: i32) -> Devices {
+    let own = facts.tasks.iter().filter(|facts| facts.task.tgid == pid);
+    let calls = own.filter_map(|facts| facts.details.as_ref()?.syscall.as_ref());
+    let mounts = calls.flat_map(|call| &call.files).filter_map(|file| file.mount.as_ref());
+    mounts.filter(|mount| mount.major == 0).map(|mount| mount.minor).collect()
 }
 
 /// In v1 a thread may be inside while the main thread is not: then the process counts as inside by that one.

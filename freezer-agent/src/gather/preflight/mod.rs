@@ -87,7 +87,7 @@ pub fn fill(sight: &mut Sight, host: &[TaskSnapshot], facts: &Facts) {
     sight.dumping = found.dumping;
     sight.executing = found.executing;
     sight.supervisors = found.supervisors;
-    sight.fuse = clients::add(&look, found.fuse);
+    sight.fuse = clients::add(&look, facts, found.fuse);
     let processes: Vec<&TaskSnapshot> = facts
         .tasks
         .iter()

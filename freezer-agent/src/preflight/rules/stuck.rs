@@ -46,7 +46,7 @@ fn stuck(foreseen: &Foreseen) -> Finding {
 }
 
 fn before_a_freeze(release: &str) -> &str {
-    release.strip_prefix("thaw; ").map_or(release, |rest| rest.strip_prefix("then ").unwrap_or(rest))
+    ["thaw; then ", "thaw; ", "thaw: "].iter().find_map(|thaw| release.strip_prefix(thaw)).unwrap_or(release)
 }
 
 fn kernel_thread(who: &Party, freezable: bool) -> Finding {
