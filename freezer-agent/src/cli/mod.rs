@@ -1,6 +1,8 @@
 //! Parse and dispatch; one file per command, whose module docs are its manual.
 
 pub mod args;
+pub mod causes;
+pub mod check;
 pub mod doctor;
 pub mod duration;
 pub mod exit;
@@ -34,8 +36,10 @@ enum Command {
     Freeze(freeze::Args),
     Thaw(thaw::Args),
     Status(status::Args),
+    Check(check::Args),
     Explain(explain::Args),
     Replay(replay::Args),
+    Causes(causes::Args),
     Doctor(doctor::Args),
 }
 
@@ -44,8 +48,10 @@ Examples:
   freezer-agent freeze --cgroup 0                  freeze, wait until every task is frozen
   freezer-agent freeze --cgroup 0 --timeout 500ms  give up sooner, and put back what was found
   freezer-agent freeze --cgroup 0 --explain        and say which tasks block, why, and the way out
+  freezer-agent check --cgroup 0                   would it freeze, and whom would that hurt
   freezer-agent explain --cgroup docker/3f2a       why is a freeze that somebody else asked for not done
   freezer-agent thaw --cgroup 0
+  freezer-agent causes fuse-request                what such a wait is, and how to end it
   freezer-agent doctor                             what this host allows, and what is lost without
   freezer-agent status                             every cgroup that is frozen or freezing
 
@@ -72,8 +78,10 @@ pub fn main() -> u8 {
         Command::Freeze(args) => freeze::run(&args, verbose),
         Command::Thaw(args) => thaw::run(&args, verbose),
         Command::Status(args) => status::run(&args, verbose),
+        Command::Check(args) => check::run(&args, verbose),
         Command::Explain(args) => explain::run(&args, verbose),
         Command::Replay(args) => replay::run(&args),
+        Command::Causes(args) => causes::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     }
 }

@@ -4,8 +4,10 @@ mod case;
 pub mod cause;
 pub mod facts;
 mod follow;
+mod foresee;
 pub mod functions;
 mod judge;
+pub mod manual;
 pub mod record;
 mod rules;
 mod standing;
@@ -20,6 +22,7 @@ mod tests;
 
 pub use cause::Cause;
 pub use facts::Facts;
+pub use foresee::{Foreseen, foresee};
 pub use judge::judge;
 pub use rules::catalogue;
 pub use verdict::{Blocker, Certainty, Evidence, Verdict, WaitsFor};

@@ -13,6 +13,7 @@ mod mapped;
 mod memory;
 mod mountinfo;
 mod paths;
+pub mod preflight;
 mod procdir;
 mod quota;
 mod syscall;

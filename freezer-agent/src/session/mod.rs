@@ -3,9 +3,11 @@
 
 mod costs;
 mod explain;
+mod preflight;
 mod wait;
 mod witness;
 
 pub use explain::{Explained, explain};
+pub use preflight::look_ahead;
 pub use wait::{Samples, WatchedWait};
 pub use witness::Witness;
