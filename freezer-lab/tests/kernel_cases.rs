@@ -29,6 +29,7 @@ cases! {
     a_read_through_the_page_cache_is_the_server_s_too: "fuse-cached-read",
     only_the_thread_that_waits_is_blamed: "fuse-one-thread",
     a_flush_in_exit_is_the_server_s_fault: "fuse-flush-in-exit",
+    one_blocker_among_thousands_is_found: "fuse-among-5000",
     a_write_to_a_frozen_filesystem_names_the_mount: "fs-frozen-write",
     a_mkdir_on_a_frozen_filesystem_names_the_mount: "fs-frozen-mkdir",
     a_store_into_a_file_of_a_frozen_filesystem_names_the_mount: "fs-frozen-store",

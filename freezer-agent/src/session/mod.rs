@@ -6,6 +6,7 @@ mod explain;
 mod wait;
 mod witness;
 
+pub use costs::Costs;
 pub use explain::{Explained, explain};
-pub use wait::{Samples, WatchedWait};
+pub use wait::{Samples, Watched, WatchedWait};
 pub use witness::Witness;

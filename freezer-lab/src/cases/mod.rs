@@ -2,6 +2,7 @@
 
 mod cpu_starved;
 mod cpu_throttled;
+mod crowd;
 mod exiting;
 mod frozen_elsewhere;
 mod fs_frozen;
@@ -209,7 +210,7 @@ impl Holder {
 pub fn all() -> Vec<Case> {
     let mut all = vec![fuse_server::OUTSIDE, fuse_server::INSIDE, fuse_server::FROZEN_ELSEWHERE];
     all.extend([fuse_descriptor::READ, fuse_descriptor::FSYNC, fuse_descriptor::CACHED_READ]);
-    all.extend([fuse_threads::CASE, fuse_flush_in_exit::CASE]);
+    all.extend([fuse_threads::CASE, fuse_flush_in_exit::CASE, crowd::CASE]);
     all.extend([fs_frozen::WRITE, fs_frozen::MKDIR, fs_frozen::STORE]);
     all.extend([lock_directory::CASE, lock_file_position::CASE]);
     all.extend([userfault::OWN, userfault::HELD_OUTSIDE]);
