@@ -7,7 +7,8 @@ mod preflight;
 mod wait;
 mod witness;
 
+pub use costs::Costs;
 pub use explain::{Explained, explain};
 pub use preflight::look_ahead;
-pub use wait::{Samples, WatchedWait};
+pub use wait::{Samples, Watched, WatchedWait};
 pub use witness::Witness;

@@ -8,7 +8,7 @@ use super::job::after_ready;
 use crate::error::{Result, Tried as _};
 
 /// Below the usual limit of 1024 descriptors.
-const SOCKETS: usize = 300;
+const SOCKETS: usize = 150;
 
 /// Exits with packet sockets open: closing one waits for an RCU grace period (`net/packet/af_packet.c`,
 /// `packet_release`), some 10 ms each.
