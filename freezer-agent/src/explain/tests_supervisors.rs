@@ -113,17 +113,17 @@ fn a_filter_s_other_work_is_no_wait_for_a_supervisor() {
     assert_eq!(only(&blocked(at(1, &stack), &[])).cause, Cause::Uninterruptible);
 }
 
-fn asks_leave(known_by: KnownBy, used: Option<UsedFile>) -> TaskFacts {
+fn asks_leave(known_by: KnownBy, used: UsedFile) -> TaskFacts {
     let mut facts = at(1, &["fanotify_handle_event", "fsnotify", "__fsnotify_parent"]);
     let name = if known_by == KnownBy::Descriptor { "read" } else { "openat" };
     let mut details = calls(name, "/data/a", known_by, mount(9, "/data", "tmpfs"));
-    details.used_file = used;
+    details.used_file = Some(used);
     facts.details = Some(details);
     facts
 }
 
-fn used(by_descriptor: bool) -> Option<UsedFile> {
-    Some(UsedFile { mount: 42, device: (0, 9), inode: Some(5), parent: Some(4), by_descriptor })
+fn used(by_descriptor: bool) -> UsedFile {
+    UsedFile { mount: 42, device: (0, 9), inode: Some(5), parent: Some(4), by_descriptor }
 }
 
 fn listener(pid: i32, on: MarkedObject, events: u64) -> FanotifyListener {
@@ -185,7 +185,7 @@ fn a_listener_that_ignores_the_file_is_left_out() {
 
 #[test]
 fn of_listeners_that_marked_the_file_or_may_have_none_is_picked() {
-    let unknown_inode = Some(UsedFile { inode: None, parent: None, ..used(false).expect("a file") });
+    let unknown_inode = UsedFile { inode: None, parent: None, ..used(false) };
     for used_file in [used(false), unknown_inode] {
         let mut facts = blocked(asks_leave(KnownBy::PathArgument, used_file), &[(2, "a"), (3, "b")]);
         facts.fanotify = vec![
