@@ -19,6 +19,8 @@ mod arbitrary;
 mod examples;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_supervisors;
 
 pub use cause::Cause;
 pub use facts::Facts;

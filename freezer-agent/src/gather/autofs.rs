@@ -24,8 +24,8 @@ fn automount(mount: &Mount) -> Option<Automount> {
         return None;
     }
     let option = |name: &[u8]| {
-        let options = mount.options.split(|&b| b == b',');
-        let value = options.filter_map(|option| option.strip_prefix(name)?.strip_prefix(b"=")).next()?;
+        let mut options = mount.options.split(|&b| b == b',');
+        let value = options.find_map(|option| option.strip_prefix(name)?.strip_prefix(b"="))?;
         number::<i64>(value)
     };
     // -1: it has given its daemon up ("catatonic"), and nobody waits any more.

@@ -32,8 +32,8 @@ pub fn judge(case: &Case<'_>) -> Option<Finding> {
     if case.task().lock.is_some() || !case.asleep() || !case.innermost(Mechanism::HelperWait) {
         return None;
     }
-    let purpose = Purpose::of(case);
     let upcall = case.facts.keys.iter().find(|key| key.requester == case.task().tid);
+    let purpose = Purpose::of(case, upcall);
     let owing = answer::owing(case, helpers(case, purpose, upcall).iter().map(|helper| helper.pid));
     let wanted = match (purpose, upcall.and_then(|upcall| upcall.key.as_ref())) {
         (Purpose::Key, Some(key)) => format!(" that is to make the key \"{key}\""),
@@ -64,9 +64,9 @@ enum Purpose {
 }
 
 impl Purpose {
-    fn of(case: &Case<'_>) -> Self {
+    fn of(case: &Case<'_>, upcall: Option<&KeyUpcall>) -> Self {
         let stack = &case.task().stack;
-        if contains(stack, Mechanism::KeyRequest) || case.innermost(Mechanism::KeyRequest) {
+        if upcall.is_some() || case.at(Mechanism::KeyRequest) {
             Self::Key
         } else if contains(stack, Mechanism::ModuleRequest) {
             Self::Module
