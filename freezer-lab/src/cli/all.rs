@@ -5,7 +5,7 @@ use std::io::Write as _;
 use anyhow::Result;
 use freezer_lab::cases::{self, Case};
 use freezer_lab::judge::Aspect;
-use freezer_lab::{Form, Hierarchy, Trial};
+use freezer_lab::{Form, Hierarchy, Trial, Turn};
 use serde_json::json;
 
 use super::score::{COLUMNS, Row, Score};
@@ -42,7 +42,9 @@ pub fn all(options: &Options) -> Result<bool> {
             if options.hierarchy.is_some_and(|only| only != hierarchy) {
                 continue;
             }
+            let turn = Turn::wait()?;
             let row = examine(case, hierarchy);
+            drop(turn);
             if !options.json {
                 write!(out, "{}", line(&row))?;
                 out.flush()?;

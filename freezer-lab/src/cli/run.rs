@@ -3,13 +3,14 @@
 use std::io::Write as _;
 
 use anyhow::{Context as _, Result, bail};
-use freezer_lab::{Form, Scene, State, Trial, proc};
+use freezer_lab::{Form, Scene, State, Trial, Turn, proc};
 
 use super::{Choice, take_down};
 
 /// Shows the agent's screen, and whether its verdict is the expected one.
 pub fn through_the_agent(choice: &Choice) -> Result<()> {
     let (case, hierarchy) = choice.case()?;
+    let _turn = Turn::wait()?;
     let trial =
         |form| Trial::run(&case, hierarchy, form).with_context(|| format!("{} cannot be set up", case.name));
     let mut out = std::io::stdout().lock();
