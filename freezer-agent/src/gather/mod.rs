@@ -12,6 +12,7 @@ mod listeners;
 mod mapped;
 mod memory;
 mod mountinfo;
+mod oom;
 mod paths;
 pub mod preflight;
 mod procdir;
@@ -104,6 +105,7 @@ impl<'a> Gatherer<'a> {
             tasks.iter().filter(|f| is_runnable(f)).map(|f| &f.task),
             self.deadline,
         );
+        let memory = oom::covering(&self.proc, tasks.iter().chain(&others));
         let hosts = cgroups::Mounted::read(&self.proc);
         let mut cgroups = hosts.of_tasks(&self.proc, tasks.iter().chain(&others).map(|facts| &facts.task));
         hosts.add_directory(&mut cgroups, self.hierarchy, &self.subject.cgroup.dir);
@@ -123,6 +125,7 @@ impl<'a> Gatherer<'a> {
             automounts: found.automounts,
             helpers,
             keys,
+            memory,
             cgroups,
             gaps: std::mem::take(&mut self.gaps).into_iter().collect(),
         }

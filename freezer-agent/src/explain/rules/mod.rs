@@ -46,6 +46,7 @@ rules! {
     autofs: Autofs, Wait;
     key_upcall: KeyUpcall, Wait;
     lock_held: LockHeld, Wait;
+    oom_wait: OomWait, Wait;
     exiting: Exiting, State;
     cpu_throttled: CpuThrottled, State;
     kernel_work: KernelWork, State;
