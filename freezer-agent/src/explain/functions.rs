@@ -54,8 +54,6 @@ pub enum Mechanism {
     ExecWait,
     /// Waits for the end of a core dump that another thread writes.
     CoredumpThread,
-    /// Waits, to write a core dump, for the other threads to get out of the way.
-    CoredumpWait,
     /// A sleep that v1 may freeze in place although it shows `D`.
     FreezableSleep,
 }
@@ -198,10 +196,8 @@ const TABLE: &[(&str, Mechanism, &str)] = &[
     // fs/exec.c: seen by run on 6.18, where de_thread is inlined
     ("begin_new_exec", M::ExecWait, "6.18"),
     ("de_thread", M::ExecWait, "6.18"),
-    // kernel/exit.c, fs/coredump.c
+    // kernel/exit.c
     ("coredump_task_exit", M::CoredumpThread, "6.18"),
-    ("coredump_wait", M::CoredumpWait, "6.18"),
-    ("vfs_coredump", M::CoredumpWait, "6.18"),
     // kernel/freezer.c, kernel/signal.c
     ("__refrigerator", M::Refrigerator, "5.10, 6.1, 6.12, 6.18, 7.3"),
     ("do_freezer_trap", M::FrozenTrap, "5.10, 6.1"),

@@ -18,6 +18,7 @@ pub mod preflight;
 mod procdir;
 mod quota;
 mod syscall;
+mod threads;
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -96,6 +97,7 @@ impl<'a> Gatherer<'a> {
         others.extend(found.holders());
         let (helpers, keys) = self.helpers(&tasks, &others);
         others.extend(helpers.iter().map(|helper| helper.pid));
+        others.extend(threads::awaited(&tasks, &self.subject.host));
         let known: BTreeSet<i32> = tasks.iter().map(|facts| facts.task.tid).collect();
         let holders: Vec<&TaskSnapshot> =
             others.difference(&known).filter_map(|tid| self.by_tid.get(tid).copied()).collect();

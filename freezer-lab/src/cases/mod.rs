@@ -3,6 +3,7 @@
 mod autofs;
 mod cpu_starved;
 mod cpu_throttled;
+mod exec_threads;
 mod exiting;
 mod fanotify_permission;
 mod frozen_elsewhere;
@@ -15,9 +16,12 @@ mod harmless;
 mod kernel_thread;
 mod kernel_work;
 mod key_upcall;
+mod late_arrival;
 mod lock_directory;
 mod lock_file_position;
+mod oom_wait;
 mod seccomp_notify;
+mod traced;
 mod userfault;
 
 use std::fmt;
@@ -228,6 +232,16 @@ pub fn all() -> Vec<Case> {
         cpu_throttled::CASE,
         cpu_starved::CASE,
     ]);
+    all.extend([oom_wait::OWN, oom_wait::PARENT]);
+    all.extend([exec_threads::STUCK, exec_threads::STUCK_MAIN, exec_threads::FROZEN_BEFORE]);
+    all.extend([
+        exec_threads::DURING,
+        exec_threads::DURING_V2,
+        exec_threads::DEAD_TRACED,
+        exec_threads::CORE_DUMP,
+    ]);
+    all.extend([late_arrival::STUCK, late_arrival::UNKNOWN, late_arrival::HARMLESS]);
+    all.extend([traced::INSIDE, traced::TRACER_FROZEN]);
     all.extend([kernel_thread::CASE, frozen_elsewhere::CASE]);
     all.extend([harmless::STOPPED, harmless::TRACED, harmless::VFORK, harmless::FORK_STORM]);
     all.extend([harmless::SLEEPERS, harmless::BUSY, harmless::FROZEN_V2_FIRST, fs_frozen::WRITE_V1]);

@@ -3,8 +3,8 @@
 mod autofs;
 mod fanotify;
 mod helpers;
-mod seccomp;
 pub mod memory;
+mod seccomp;
 
 use serde::{Deserialize, Serialize};
 
