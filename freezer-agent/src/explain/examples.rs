@@ -39,6 +39,7 @@ pub fn empty(hierarchy: Hierarchy) -> Facts {
         automounts: Vec::new(),
         helpers: Vec::new(),
         keys: Vec::new(),
+        memory: Vec::new(),
         cgroups: vec![CgroupFacts {
             hierarchy,
             id: CGROUP,

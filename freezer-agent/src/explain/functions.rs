@@ -48,6 +48,12 @@ pub enum Mechanism {
     FrozenTrap,
     /// Waits for a vforked child: frozen enough on every kernel.
     VforkWait,
+    /// Waits for room in a memory cgroup whose OOM killer is off.
+    OomWait,
+    /// Waits in execve for the other threads of the process to die.
+    ExecWait,
+    /// Waits for the end of a core dump that another thread writes.
+    CoredumpThread,
     /// A sleep that v1 may freeze in place although it shows `D`.
     FreezableSleep,
 }
@@ -185,6 +191,13 @@ const TABLE: &[(&str, Mechanism, &str)] = &[
     ("__vm_munmap", M::LockCaller, "5.10, 6.1, 6.18"),
     ("do_mprotect_pkey", M::LockCaller, "5.10, 6.1, 6.18"),
     ("do_madvise", M::LockCaller, "5.10, 6.1, 6.18"),
+    // mm/memcontrol-v1.c, mm/memcontrol.c: seen by run on 6.18
+    ("mem_cgroup_oom_synchronize", M::OomWait, "6.18"),
+    // fs/exec.c: seen by run on 6.18, where de_thread is inlined
+    ("begin_new_exec", M::ExecWait, "6.18"),
+    ("de_thread", M::ExecWait, "6.18"),
+    // kernel/exit.c
+    ("coredump_task_exit", M::CoredumpThread, "6.18"),
     // kernel/freezer.c, kernel/signal.c
     ("__refrigerator", M::Refrigerator, "5.10, 6.1, 6.12, 6.18, 7.3"),
     ("do_freezer_trap", M::FrozenTrap, "5.10, 6.1"),

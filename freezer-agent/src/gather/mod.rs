@@ -12,11 +12,13 @@ mod listeners;
 mod mapped;
 mod memory;
 mod mountinfo;
+mod oom;
 mod paths;
 pub mod preflight;
 mod procdir;
 mod quota;
 mod syscall;
+mod threads;
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -95,6 +97,7 @@ impl<'a> Gatherer<'a> {
         others.extend(found.holders());
         let (helpers, keys) = self.helpers(&tasks, &others);
         others.extend(helpers.iter().map(|helper| helper.pid));
+        others.extend(threads::awaited(&tasks, &self.subject.host));
         let known: BTreeSet<i32> = tasks.iter().map(|facts| facts.task.tid).collect();
         let holders: Vec<&TaskSnapshot> =
             others.difference(&known).filter_map(|tid| self.by_tid.get(tid).copied()).collect();
@@ -104,6 +107,7 @@ impl<'a> Gatherer<'a> {
             tasks.iter().filter(|f| is_runnable(f)).map(|f| &f.task),
             self.deadline,
         );
+        let memory = oom::covering(&self.proc, tasks.iter().chain(&others));
         let hosts = cgroups::Mounted::read(&self.proc);
         let mut cgroups = hosts.of_tasks(&self.proc, tasks.iter().chain(&others).map(|facts| &facts.task));
         hosts.add_directory(&mut cgroups, self.hierarchy, &self.subject.cgroup.dir);
@@ -123,6 +127,7 @@ impl<'a> Gatherer<'a> {
             automounts: found.automounts,
             helpers,
             keys,
+            memory,
             cgroups,
             gaps: std::mem::take(&mut self.gaps).into_iter().collect(),
         }

@@ -4,6 +4,7 @@ mod autofs;
 mod cpu_starved;
 mod cpu_throttled;
 mod crowd;
+mod exec_threads;
 mod exiting;
 mod fanotify_permission;
 mod frozen_elsewhere;
@@ -16,10 +17,13 @@ mod harmless;
 mod kernel_thread;
 mod kernel_work;
 mod key_upcall;
+mod late_arrival;
 mod lock_directory;
 mod lock_file_position;
 mod needs;
+mod oom_wait;
 mod seccomp_notify;
+mod traced;
 mod userfault;
 
 use std::fmt;
@@ -228,13 +232,19 @@ pub fn by_cause() -> Vec<(&'static str, Vec<Case>)> {
         ("fanotify-permission", fanotify_permission::ALL.into()),
         ("autofs", autofs::ALL.into()),
         ("key-upcall", key_upcall::ALL.into()),
+        ("oom-wait", vec![oom_wait::OWN, oom_wait::PARENT]),
+        ("exec-threads", vec![exec_threads::STUCK, exec_threads::STUCK_MAIN, exec_threads::FROZEN_BEFORE]),
+        ("exec-threads", vec![exec_threads::DEAD_TRACED, exec_threads::CORE_DUMP, exec_threads::DURING]),
         ("exiting", vec![exiting::MEMORY, exiting::SOCKETS]),
         ("kernel-work", vec![kernel_work::CASE]),
         ("cpu-throttled", vec![cpu_throttled::CASE]),
         ("cpu-starved", vec![cpu_starved::CASE]),
         ("kernel-thread", vec![kernel_thread::CASE]),
+        ("late-arrival", vec![late_arrival::STUCK, late_arrival::UNKNOWN]),
         ("frozen-elsewhere", vec![frozen_elsewhere::CASE]),
         (HARMLESS, vec![harmless::STOPPED, harmless::TRACED, harmless::VFORK, harmless::FORK_STORM]),
+        (HARMLESS, vec![exec_threads::DURING_V2, late_arrival::HARMLESS]),
+        (HARMLESS, vec![traced::INSIDE, traced::TRACER_FROZEN]),
         (HARMLESS, vec![harmless::SLEEPERS, harmless::BUSY, harmless::FROZEN_V2_FIRST, fs_frozen::WRITE_V1]),
     ]
 }

@@ -3,6 +3,7 @@
 mod autofs;
 mod fanotify;
 mod helpers;
+pub mod memory;
 mod seccomp;
 
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,9 @@ pub struct Facts {
     /// Keys that they are to make.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<KeyUpcall>,
+    /// v1 memory cgroups of tasks that wait for memory with the OOM killer off.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub memory: Vec<memory::MemoryCgroup>,
     /// Cgroups mentioned by id: subtree, other hierarchy, holders'.
     pub cgroups: Vec<CgroupFacts>,
     /// What could not be gathered, a sentence each ("reading the path argument of 4711 took too long").

@@ -6,6 +6,7 @@ use super::case::{Case, Finding};
 
 mod answer;
 mod files;
+mod threads;
 
 /// What a rule speaks about.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,6 +47,8 @@ rules! {
     autofs: Autofs, Wait;
     key_upcall: KeyUpcall, Wait;
     lock_held: LockHeld, Wait;
+    oom_wait: OomWait, Wait;
+    exec_threads: ExecThreads, Wait;
     exiting: Exiting, State;
     cpu_throttled: CpuThrottled, State;
     kernel_work: KernelWork, State;
