@@ -240,10 +240,10 @@ pub fn by_cause() -> Vec<(&'static str, Vec<Case>)> {
         ("cpu-throttled", vec![cpu_throttled::CASE]),
         ("cpu-starved", vec![cpu_starved::CASE]),
         ("kernel-thread", vec![kernel_thread::CASE]),
-        ("late-arrival", vec![late_arrival::STUCK, late_arrival::UNKNOWN]),
+        ("late-arrival", vec![late_arrival::STUCK, late_arrival::UNKNOWN, late_arrival::HARMLESS]),
         ("frozen-elsewhere", vec![frozen_elsewhere::CASE]),
         (HARMLESS, vec![harmless::STOPPED, harmless::TRACED, harmless::VFORK, harmless::FORK_STORM]),
-        (HARMLESS, vec![exec_threads::DURING_V2, late_arrival::HARMLESS]),
+        (HARMLESS, vec![exec_threads::DURING_V2]),
         (HARMLESS, vec![traced::INSIDE, traced::TRACER_FROZEN]),
         (HARMLESS, vec![harmless::SLEEPERS, harmless::BUSY, harmless::FROZEN_V2_FIRST, fs_frozen::WRITE_V1]),
     ]
