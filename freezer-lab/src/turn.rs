@@ -20,7 +20,10 @@ impl Turn {
         // The folder itself, so that no file is left behind.
         let path = std::env::temp_dir();
         let folder = File::open(&path).tried("open", path.display())?;
-        let lock = Flock::lock(folder, FlockArg::LockExclusive);
+        let lock = Flock::lock(folder, FlockArg::LockExclusiveNonblock).or_else(|(folder, _)| {
+            eprintln!("freezer-lab: waiting for another run on this machine to end");
+            Flock::lock(folder, FlockArg::LockExclusive)
+        });
         Ok(Self { _lock: lock.map_err(|(_, errno)| errno).tried("lock", path.display())? })
     }
 }

@@ -95,7 +95,7 @@ fn examine(mut freezer: Freezer) -> Freezer {
         freezer.missing.push(missing(
             "kernel symbols",
             error,
-            "stacks come from /proc/PID/stack, a little later",
+            "what a running task does inside the kernel has no name; stacks of sleepers come from /proc/PID/stack",
         ));
     }
     freezer.programs = Some(programs);

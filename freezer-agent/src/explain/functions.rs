@@ -5,6 +5,8 @@
 //! (`kernel/stacktrace.c`, `stack_trace_consume_entry_nosched`). A lock wait therefore shows its *caller* as the
 //! innermost frame; only samples of a running task show the lock functions themselves.
 
+use crate::model::function;
+
 /// What a function on a stack says about its task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mechanism {
@@ -221,21 +223,10 @@ const TABLE: &[(&str, Mechanism, &str)] = &[
     ("wait_for_response", M::FreezableSleep, "6.1, 6.18"),
 ];
 
-/// Function name of a stack frame: without offset, module, and the compiler's suffixes
-/// (`.isra.0`, `.constprop.0`, `.part.0`, `.cold`, `.llvm.N`).
-#[must_use]
-pub fn base_name(frame: &str) -> &str {
-    let name = frame.split([' ', '+', '\t']).next().unwrap_or(frame);
-    match name.find('.') {
-        Some(dot) if dot > 0 => &name[..dot],
-        _ => name,
-    }
-}
-
 /// Whether a frame's function has this meaning.
 #[must_use]
 pub fn means(frame: &str, mechanism: Mechanism) -> bool {
-    let name = base_name(frame);
+    let Some(name) = function::plain(frame.as_bytes()) else { return false };
     TABLE.iter().any(|(function, meaning, _)| *meaning == mechanism && *function == name)
 }
 
@@ -253,8 +244,6 @@ pub fn contains(stack: &[String], mechanism: Mechanism) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     #[test]
@@ -274,12 +263,5 @@ mod tests {
     fn a_longer_name_is_another_function() {
         assert!(!means("handle_userfault_work", Mechanism::Userfault));
         assert!(!means("my_request_wait_answer", Mechanism::FuseRequest));
-    }
-
-    proptest! {
-        #[test]
-        fn any_frame_text_has_a_base_name(frame in ".*") {
-            prop_assert!(frame.starts_with(base_name(&frame)));
-        }
     }
 }

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
 use super::mountinfo::{self, Mount};
-use crate::model::TaskSnapshot;
+use crate::model::{TaskSnapshot, function};
 
 /// More of any one file is not read: a mountinfo with 10,000 mounts has about 2 MB.
 const LARGEST: u64 = 8 << 20;
@@ -115,9 +115,7 @@ impl Process {
     /// Kernel function it sleeps in.
     pub fn wchan(&self) -> Option<String> {
         let bytes = self.read("wchan")?;
-        let name = String::from_utf8(bytes).ok()?;
-        let name = name.trim();
-        (!name.is_empty() && name != "0").then(|| name.to_owned())
+        function::plain(&bytes).map(str::to_owned)
     }
 
     /// Its mounts.

@@ -1,6 +1,7 @@
 //! Pure values: tasks, events, freeze sessions, latency. No input or output, no clock.
 
 pub mod event;
+pub mod function;
 pub mod hierarchy;
 pub mod latency;
 pub mod name;

@@ -150,7 +150,12 @@ impl Witness {
 
     fn walk(&mut self, scope: Scope, stacks: Stacks) -> Option<Vec<TaskSnapshot>> {
         match self.observer.as_mut()?.snapshot(scope, stacks) {
-            Ok(tasks) => Some(tasks),
+            Ok(tasks) => {
+                if stacks != Stacks::None {
+                    self.check_symbols();
+                }
+                Some(tasks)
+            }
             Err(error) => {
                 let missing = Missing {
                     what: "task iterator".to_owned(),
@@ -162,6 +167,19 @@ impl Witness {
                 }
                 None
             }
+        }
+    }
+
+    /// Stacks of sleepers have names all the same, from `/proc/TID/stack`; what runs has no such file to read.
+    fn check_symbols(&mut self) {
+        let Some(Err(error)) = self.observer.as_mut().map(Observer::symbols) else { return };
+        let missing = Missing {
+            what: "kernel symbols".to_owned(),
+            why: error.to_string(),
+            lost: "what a running task does inside the kernel has no name".to_owned(),
+        };
+        if !self.missing.contains(&missing) {
+            self.missing.push(missing);
         }
     }
 

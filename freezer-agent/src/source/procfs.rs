@@ -7,7 +7,7 @@ use std::{fs, io, path::Path};
 
 use crate::{
     decode::policy_of,
-    model::{Name, TaskSnapshot, TaskState},
+    model::{Name, TaskSnapshot, TaskState, function},
 };
 
 /// `PF_KTHREAD` and `PF_EXITING` (include/linux/sched.h), shown as they are in `stat`.
@@ -196,12 +196,9 @@ fn scheduler_clock() -> Option<u64> {
     exec_start(&fs::read("/proc/thread-self/sched").ok()?)
 }
 
-/// `[<0>] hrtimer_nanosleep+0x9c/0x110 [module]`
+/// `[<0>] hrtimer_nanosleep+0x9c/0x110 [module]`; with names also where `kernel.kptr_restrict` hides addresses.
 fn frame(line: &[u8]) -> Option<String> {
-    let name = line.strip_prefix(b"[<0>] ")?.split(|&byte| matches!(byte, b'+' | b'.' | b' ')).next()?;
-    let name = std::str::from_utf8(name).ok()?;
-    // An address nobody could name says nothing.
-    (!name.is_empty() && !name.starts_with("0x")).then(|| name.to_owned())
+    function::plain(line.strip_prefix(b"[<0>] ")?).map(str::to_owned)
 }
 
 #[cfg(test)]

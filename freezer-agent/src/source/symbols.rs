@@ -7,6 +7,8 @@ use std::{
     thread::{self, JoinHandle},
 };
 
+use crate::model::function;
+
 const PATH: &str = "/proc/kallsyms";
 
 /// Why addresses stay without names.
@@ -63,13 +65,13 @@ impl Symbols {
         Ok(symbols)
     }
 
-    /// Name of the function an address lies in; `None` below the first one.
+    /// Name of the function an address lies in; `None` below the first one, and in BPF programs and trampolines.
     #[must_use]
     pub fn name(&self, address: u64) -> Option<&str> {
         let after = self.starts.partition_point(|&(start, _)| start <= address);
         let (_, at) = *self.starts.get(after.checked_sub(1)?)?;
         let name = self.names.get(at as usize..)?.split(|&byte| byte == b'\n').next()?;
-        std::str::from_utf8(name).ok()
+        function::plain(name)
     }
 
     /// Names of a stack. Frames of BPF programs and their trampolines are left out: they are the agent's own.
@@ -84,28 +86,22 @@ impl Symbols {
         }
         // A return address may lie just behind a function that never returns; zero ends a short stack.
         let name = address.checked_sub(1).and_then(|inside| self.name(inside));
-        let name = name.filter(|name| !is_bpf(name)).map(str::to_owned);
+        let name = name.map(str::to_owned);
         self.known.insert(address, name.clone());
         name
     }
 }
 
-/// Address and name of a line that is a function; `None` for data.
-///
-/// The compiler's suffixes (`.isra.0`, `.part.3`, `.cold`) are cut off: they are the same function to a reader.
+/// Address and name, as it is written, of a line that is a function; `None` for data.
 fn function(line: &[u8]) -> Option<(u64, &[u8])> {
     let (address, rest) = (line.get(..16)?, line.get(17..)?);
     let (&kind, name) = (rest.first()?, rest.get(2..)?);
     if !matches!(kind, b't' | b'T' | b'w' | b'W') {
         return None;
     }
-    let name = name.split(|&byte| matches!(byte, b'\t' | b' ' | b'.' | b'\n')).next()?;
+    let name = name.split(|&byte| matches!(byte, b'\t' | b' ' | b'\n')).next()?;
     let address = u64::from_str_radix(std::str::from_utf8(address).ok()?, 16).ok()?;
     (!name.is_empty()).then_some((address, name))
-}
-
-fn is_bpf(name: &str) -> bool {
-    name.starts_with("bpf_trampoline_") || name.starts_with("bpf_prog_")
 }
 
 /// Symbols that are read when first needed, or before that on a thread of their own.
