@@ -121,8 +121,8 @@ fn words(outcome: Outcome) -> (i32, &'static str) {
     }
 }
 
-/// Exactly the right tasks, each for the right reason.
-fn blockers(stage: &Stage, document: &Value) -> Vec<Flaw> {
+/// What is wrong with the blockers of a document: exactly the right tasks are to be there, each for the right reason.
+pub fn blockers(stage: &Stage, document: &Value) -> Vec<Flaw> {
     let empty = Vec::new();
     let found = document["blockers"].as_array().unwrap_or(&empty);
     let strangers = found.iter().filter(|found| !stage.blockers.iter().any(|one| found["tid"] == one.tid));

@@ -70,6 +70,19 @@ fn sleepers_that_v1_froze_in_place_are_unknown_to_a_late_look_never_blamed() {
 }
 
 #[test]
+fn whoever_owes_an_answer_is_named_without_bpf_too() {
+    support::on_each(&Hierarchy::BOTH, |scene, hierarchy| {
+        for name in ["seccomp-idle-beside", "autofs-one-of-two"] {
+            let stage = stage(scene, name, hierarchy);
+            let (code, document) = without_bpf(&["freeze", "--explain", "--timeout", "400ms"], &stage);
+            assert_eq!(code, Some(3), "{document:#}");
+            let wrong = freezer_lab::judge::blockers(&stage, &document);
+            assert!(wrong.is_empty(), "{wrong:?} {document:#}");
+        }
+    });
+}
+
+#[test]
 fn a_freeze_that_succeeds_claims_no_times_it_has_not_seen() {
     support::on_each(&Hierarchy::BOTH, |scene, hierarchy| {
         let stage = stage(scene, "sleepers", hierarchy);

@@ -155,5 +155,8 @@ impl<'a> Case<'a> {
 /// The hierarchy a task is frozen in; v1 first: its mark outlives v2's.
 #[must_use]
 pub fn frozen_hierarchy(task: &TaskSnapshot) -> Option<Hierarchy> {
-    [Hierarchy::V1, Hierarchy::V2].into_iter().find(|h| task.frozen_in(*h) == Some(true))
+    // A stopped or traced task, and a vfork parent, carry v2's mark also where nobody asked for a freeze
+    // (kernel/signal.c, do_signal_stop and ptrace_stop enter the frozen state themselves).
+    let unasked = |hierarchy| hierarchy == Hierarchy::V2 && task.freeze_asked_v2 == Some(false);
+    [Hierarchy::V1, Hierarchy::V2].into_iter().find(|h| task.frozen_in(*h) == Some(true) && !unasked(*h))
 }

@@ -91,6 +91,18 @@ fn of_supervisors_that_could_not_be_asked_none_is_picked() {
 }
 
 #[test]
+fn a_stopped_supervisor_is_stopped_not_frozen() {
+    let mut facts = blocked(held(), &[(2, "agent")]);
+    let supervisor = &mut facts.others[0].task;
+    supervisor.state = TaskState::Stopped;
+    (supervisor.frozen_v2, supervisor.freeze_asked_v2) = (Some(true), Some(false));
+    facts.seccomp = vec![self::supervisor(&[2], Some(true))];
+    let blocker = only(&facts);
+    assert!(blocker.summary.ends_with("which is stopped (SIGCONT continues it)"), "{}", blocker.summary);
+    assert!(matches!(blocker.waits_for[..], [WaitsFor::Task { frozen: false, .. }]));
+}
+
+#[test]
 fn a_task_s_own_copy_of_the_listening_end_answers_nothing() {
     let mut facts = blocked(held(), &[(2, "agent")]);
     facts.seccomp = vec![supervisor(&[1, 2], Some(true))];
@@ -123,7 +135,14 @@ fn asks_leave(known_by: KnownBy, used: UsedFile) -> TaskFacts {
 }
 
 fn used(by_descriptor: bool) -> UsedFile {
-    UsedFile { mount: 42, device: (0, 9), inode: Some(5), parent: Some(4), by_descriptor }
+    UsedFile {
+        mount: 42,
+        device: Some((0, 9)),
+        inode: Some(5),
+        parent: Some(4),
+        directory: Some(false),
+        by_descriptor,
+    }
 }
 
 fn listener(pid: i32, on: MarkedObject, events: u64) -> FanotifyListener {
@@ -175,6 +194,18 @@ fn marks_on_other_places_and_for_other_events_are_left_out() {
 }
 
 #[test]
+fn a_directory_is_asked_about_only_where_a_mark_says_so() {
+    const ON_DIR: u64 = 0x4000_0000;
+    let directory = UsedFile { directory: Some(true), ..used(false) };
+    let mut facts = blocked(asks_leave(KnownBy::PathArgument, directory), &[(2, "a"), (3, "b")]);
+    facts.fanotify = vec![
+        listener(2, MarkedObject::Mount(42), OPEN_PERM),
+        listener(3, MarkedObject::Mount(42), OPEN_PERM | ON_DIR),
+    ];
+    assert_eq!(pid_of(&only(&facts)), [3]);
+}
+
+#[test]
 fn a_listener_that_ignores_the_file_is_left_out() {
     let mut ignoring = listener(2, MarkedObject::Filesystem(0, 9), OPEN_PERM);
     ignoring.marks.push(FanotifyMark { on: MarkedObject::Inode(5, 0, 9), events: 0, ignored: OPEN_PERM });
@@ -186,7 +217,8 @@ fn a_listener_that_ignores_the_file_is_left_out() {
 #[test]
 fn of_listeners_that_marked_the_file_or_may_have_none_is_picked() {
     let unknown_inode = UsedFile { inode: None, parent: None, ..used(false) };
-    for used_file in [used(false), unknown_inode] {
+    let unknown_device = UsedFile { device: None, ..used(false) };
+    for used_file in [used(false), unknown_inode, unknown_device] {
         let mut facts = blocked(asks_leave(KnownBy::PathArgument, used_file), &[(2, "a"), (3, "b")]);
         facts.fanotify = vec![
             listener(2, MarkedObject::Inode(5, 0, 9), OPEN_PERM),

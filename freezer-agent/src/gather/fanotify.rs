@@ -54,37 +54,42 @@ pub fn used_file(proc: &ProcDir, process: &Process, call: Option<&SyscallFacts>)
     let path = file.path.as_bytes();
     let root = directory(&process.path("root"));
     let found = root.as_ref().and_then(|root| looked_up(proc, process, root, path));
-    let (mount, inode, parent) = match found {
+    let found = match found {
         Some(found) => found,
         // Its mount at least, by the path's text.
-        None => (file.mount.as_ref()?.id, None, None),
+        None => Found { mount: file.mount.as_ref()?.id, inode: None, parent: None, directory: None },
     };
-    let device = device_of(&mounts, mount)?;
-    Some(UsedFile { mount, device, inode, parent, by_descriptor })
+    let Found { mount, inode, parent, directory } = found;
+    // A table leaves out what lies outside the reader's root: a chroot's own mount is in this process's table only.
+    let device = device_of(&mounts, mount).or_else(|| device_of(&Process::own(proc).mounts(), mount));
+    Some(UsedFile { mount, device, inode, parent, directory, by_descriptor })
 }
 
-/// Mount id, inode number and the directory's.
-fn looked_up(
-    proc: &ProcDir,
-    process: &Process,
-    root: &File,
-    path: &[u8],
-) -> Option<(u64, Option<u64>, Option<u64>)> {
-    let (file, link) = cached(proc, root, path)?;
+/// What the kernel's cache holds of a path.
+struct Found {
+    mount: u64,
+    inode: Option<u64>,
+    parent: Option<u64>,
+    directory: Option<bool>,
+}
+
+fn looked_up(proc: &ProcDir, process: &Process, root: &File, path: &[u8]) -> Option<Found> {
+    let (file, link) = cached(proc, root, path, OFlag::empty())?;
     let info = proc.own_descriptor(file.as_raw_fd(), "fdinfo")?;
     // Where it really is: a link may have led elsewhere.
     let own_root = process.link("root").unwrap_or_else(|| b"/".to_vec());
     let real = paths::beneath(&own_root, &link).unwrap_or(path);
     let above = real.iter().rposition(|&b| b == b'/').map_or(&b"/"[..], |slash| &real[..slash.max(1)]);
-    let parent = cached(proc, root, above)
+    let parent = cached(proc, root, above, OFlag::O_DIRECTORY)
         .and_then(|(dir, _)| field(&proc.own_descriptor(dir.as_raw_fd(), "fdinfo")?, "ino"));
-    Some((field(&info, "mnt_id")?, field(&info, "ino"), parent))
+    let directory = Some(cached(proc, root, real, OFlag::O_DIRECTORY).is_some());
+    Some(Found { mount: field(&info, "mnt_id")?, inode: field(&info, "ino"), parent, directory })
 }
 
 /// A path within a root, opened as a place only (`O_PATH` asks no listener for leave), and its link in /proc.
-fn cached(proc: &ProcDir, root: &File, path: &[u8]) -> Option<(OwnedFd, Vec<u8>)> {
+fn cached(proc: &ProcDir, root: &File, path: &[u8], kind: OFlag) -> Option<(OwnedFd, Vec<u8>)> {
     let how = OpenHow::new()
-        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
+        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC | kind)
         .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::from_bits_retain(RESOLVE_CACHED));
     let file = openat2(root, path, how).ok()?;
     let link = proc.own_link(file.as_raw_fd())?;
@@ -149,7 +154,7 @@ mod tests {
         let proc = ProcDir::host();
         let used = used_file(&proc, &Process::own(&proc), Some(&call)).expect("found");
         let inode = |path: &Path| Some(std::fs::metadata(path).expect("there").ino());
-        assert_eq!((used.inode, used.parent), (inode(&file), inode(dir.path())));
+        assert_eq!((used.inode, used.parent, used.directory), (inode(&file), inode(dir.path()), Some(false)));
     }
 
     proptest! {

@@ -39,12 +39,15 @@ pub enum MarkedObject {
 pub struct UsedFile {
     /// Id of the mount it is reached through.
     pub mount: u64,
-    /// Device number of its superblock.
-    pub device: (u32, u32),
+    /// Device number of its superblock; `None` where the mount is in no table that can be read.
+    pub device: Option<(u32, u32)>,
     /// Inode number; `None` where only the mount is known.
     pub inode: Option<u64>,
     /// Inode number of the directory it lies in.
     pub parent: Option<u64>,
+    /// It is a directory; `None` where that could not be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<bool>,
     /// By an open descriptor, which is the kernel's word; else by a path, which is the task's.
     pub by_descriptor: bool,
 }

@@ -30,6 +30,7 @@ const ACCESS: u64 = 0x20000;
 const OPEN_EXEC: u64 = 0x40000;
 const PRE_ACCESS: u64 = 0x0010_0000;
 const ON_CHILD: u64 = 0x0800_0000;
+const ON_DIR: u64 = 0x4000_0000;
 
 pub fn judge(case: &Case<'_>) -> Option<Finding> {
     if case.task().lock.is_some() || !case.asleep() || !case.innermost(Mechanism::FanotifyPermission) {
@@ -108,17 +109,28 @@ fn asks(listener: &FanotifyListener, events: u64, on: impl Fn(&FanotifyMark) -> 
 }
 
 fn on(mark: &FanotifyMark, file: &UsedFile) -> Fit {
-    match mark.on {
-        MarkedObject::Mount(id) if id == file.mount => Fit::Yes,
-        MarkedObject::Filesystem(major, minor) if (major, minor) == file.device => Fit::Yes,
-        MarkedObject::Inode(inode, major, minor) if (major, minor) == file.device => match file.inode {
-            None => Fit::Maybe,
-            Some(own) if own == inode => Fit::Yes,
-            Some(_) if mark.events & ON_CHILD == 0 => Fit::No,
-            // On a directory, for what lies in it.
-            Some(_) if file.parent == Some(inode) => Fit::Yes,
-            Some(_) => if file.parent.is_none() { Fit::Maybe } else { Fit::No },
-        },
+    if file.directory == Some(true) && mark.events & ON_DIR == 0 && mark.ignored == 0 {
+        return Fit::No;
+    }
+    let same_device = |major, minor| file.device.is_none_or(|device| device == (major, minor));
+    let fit = match mark.on {
+        // A mount's id says it all.
+        MarkedObject::Mount(id) => return if id == file.mount { Fit::Yes } else { Fit::No },
+        MarkedObject::Filesystem(major, minor) if same_device(major, minor) => Fit::Yes,
+        MarkedObject::Inode(inode, major, minor) if same_device(major, minor) => lies_on(mark, inode, file),
+        _ => Fit::No,
+    };
+    if fit == Fit::Yes && file.device.is_none() { Fit::Maybe } else { fit }
+}
+
+/// Whether a mark on this inode of the file's filesystem lies on it, or on its directory for what lies there.
+fn lies_on(mark: &FanotifyMark, inode: u64, file: &UsedFile) -> Fit {
+    match (file.inode, file.parent) {
+        (None, _) => Fit::Maybe,
+        (Some(own), _) if own == inode => Fit::Yes,
+        _ if mark.events & ON_CHILD == 0 => Fit::No,
+        (_, Some(parent)) if parent == inode => Fit::Yes,
+        (_, None) => Fit::Maybe,
         _ => Fit::No,
     }
 }

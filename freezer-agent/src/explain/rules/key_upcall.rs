@@ -25,8 +25,9 @@ use super::super::functions::{Mechanism, contains};
 use super::super::{Cause, Certainty};
 use super::answer;
 
-/// Clocks that are read one after the other differ by a little, and so does "not run since".
-const SLACK_NS: u64 = 50_000_000;
+/// The task is looked at before the helper is, by as much as reading symbols takes: a helper that seems older than the
+/// wait by less may still be its.
+const SLACK_NS: u64 = 2_000_000_000;
 
 pub fn judge(case: &Case<'_>) -> Option<Finding> {
     if case.task().lock.is_some() || !case.asleep() || !case.innermost(Mechanism::HelperWait) {
@@ -101,13 +102,13 @@ fn helpers<'a>(case: &Case<'a>, purpose: Purpose, upcall: Option<&KeyUpcall>) ->
     let late = |helper: &UserModeHelper| {
         joined || case.task().since_ns.is_none_or(|waits| helper.age_ns <= waits.saturating_add(SLACK_NS))
     };
-    let mut found: Vec<_> = case.facts.helpers.iter().filter(waited_for).filter(|h| late(h)).collect();
     if let Some(upcall) = upcall {
-        let its_own: Vec<_> = found.iter().copied().filter(|helper| makes(helper, upcall)).collect();
+        let its_own: Vec<_> = case.facts.helpers.iter().filter(|helper| makes(helper, upcall)).collect();
         if !its_own.is_empty() {
             return its_own;
         }
     }
+    let mut found: Vec<_> = case.facts.helpers.iter().filter(waited_for).filter(|h| late(h)).collect();
     found.retain(|helper| !others_key(helper));
     let named: Vec<_> = found.iter().copied().filter(|helper| is_named(helper, purpose.programs())).collect();
     if named.is_empty() { found } else { named }
