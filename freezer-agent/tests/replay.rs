@@ -1,4 +1,4 @@
-//! Facts recorded from tasks that were really stuck (kernel 6.18) give the same verdict on any machine.
+//! Facts recorded from tasks that were really stuck (kernel 6.18 where nothing else is said) give the same verdict on any machine.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -22,6 +22,12 @@ macro_rules! replays {
 }
 
 replays! {
+    a_page_of_an_nfs_file_on_6_1: "nfs-read-v1";
+    a_read_behind_an_o_direct_read_of_an_nfs_file_on_6_1: "nfs-dio-wait-v1";
+    a_look_up_on_nfs_on_6_12: "nfs-lookup-v2";
+    a_loop_device_whose_file_s_server_is_frozen_by_the_same_freeze: "block-io-server-inside-v1";
+    a_page_of_a_loop_device_on_a_silent_file: "block-io-loop-read-v2";
+    a_write_over_its_blkio_limit: "io-throttle-write-v2";
     a_fuse_server_frozen_by_the_same_freeze: "fuse-server-inside-v1";
     a_fuse_server_frozen_in_another_cgroup: "fuse-server-frozen-elsewhere-v2";
     a_descriptor_on_a_fuse_mount_makes_it_certain: "fuse-read-v2";

@@ -27,12 +27,15 @@ pub const SILENT_FILE: &str = "file";
 pub const CACHED_FILE: &str = "cached";
 /// A file whose flush, on close, is never answered.
 pub const SILENT_FLUSH: &str = "flush";
+/// A file for a loop device: it can be attached, and then not read or written.
+pub const LOOP_FILE: &str = "loop";
 
 const ROOT: u64 = 1;
 const DIRECT: u64 = 2;
 const CACHED: u64 = 3;
 const FLUSH: u64 = 4;
 const SLOW: u64 = 5;
+const LOOP: u64 = 9;
 
 /// The bigger of what INIT promises (`max_write` of a page) and `FUSE_MIN_READ_BUFFER`, with room.
 const BUFFER: usize = 64 * 1024;
@@ -169,6 +172,8 @@ impl<'a> Request<'a> {
             // FOPEN_DIRECT_IO
             (op::OPEN, DIRECT) => Answer::Data(opened(1)),
             (op::OPEN | op::OPENDIR, _) => Answer::Data(opened(0)),
+            // Attaching a loop device syncs its file first.
+            (op::FSYNC, LOOP) => Answer::Data(Vec::new()),
             (op::READ | op::WRITE | op::FSYNC, _) | (op::FLUSH, FLUSH) => Answer::Silence,
             (op::READDIR | op::RELEASE | op::RELEASEDIR | op::FLUSH, _) => Answer::Data(Vec::new()),
             (op::STATFS, _) => Answer::Data(vec![0; 80]),
@@ -184,6 +189,7 @@ impl<'a> Request<'a> {
             name if name.starts_with(b"core") => return Answer::Silence,
             name if name == SILENT_FILE.as_bytes() => DIRECT,
             name if name == CACHED_FILE.as_bytes() => CACHED,
+            name if name == LOOP_FILE.as_bytes() => LOOP,
             name if name == SILENT_FLUSH.as_bytes() => FLUSH,
             name if name == SLOW_DIR.as_bytes() => SLOW,
             _ => return Answer::Error(Errno::ENOENT),

@@ -185,6 +185,7 @@ fn blocker_flaws(expected: &Expected, blocker: &Value) -> Vec<Flaw> {
 fn is(holder: &Holder, step: &Value) -> bool {
     match holder {
         Holder::Mount(path) => step["kind"] == "mount" && step["path"] == path.to_string_lossy().as_ref(),
+        Holder::Device(name) => step["kind"] == "device" && step["name"] == name.as_str(),
         Holder::Cgroup(path) => step["kind"] == "cgroup" && step["path"] == path.to_string_lossy().as_ref(),
         Holder::OneOf(holders) => holders.iter().any(|holder| is(holder, step)),
         Holder::Task { pid, tid, frozen, cgroup } => {

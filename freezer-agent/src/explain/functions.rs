@@ -56,6 +56,24 @@ pub enum Mechanism {
     ExecWait,
     /// Waits for the end of a core dump that another thread writes.
     CoredumpThread,
+    /// Waits for a request to a block device, whichever: a bio, a buffer, a journal, a free request slot.
+    BlockWait,
+    /// Waits for a flush, of which a device's statistics may know nothing.
+    BlockFlush,
+    /// Waits for a page: of what device or server, its file tells.
+    PageWait,
+    /// Waits for pages to be written by a flusher thread.
+    WritebackWait,
+    /// Waits for a limit of a cgroup by its function alone (iocost, iolatency).
+    IoLimitWait,
+    /// Made too many pages dirty and is slowed down until enough of them are written.
+    DirtyThrottle,
+    /// A worker of a loop device.
+    LoopWork,
+    /// Waits for an NFS server.
+    NfsWait,
+    /// Waits for a CIFS server.
+    CifsWait,
     /// A sleep that v1 may freeze in place although it shows `D`.
     FreezableSleep,
 }
@@ -97,6 +115,116 @@ const TABLE: &[(&str, Mechanism, &str)] = &[
     // kernel/locking/percpu-rwsem.c
     ("percpu_rwsem_wait", M::PercpuRead, "5.10, 6.1, 6.12, 6.18, 7.3"),
     ("__percpu_down_read", M::PercpuRead, "5.10, 6.1, 6.12, 6.18, 7.3"),
+    // mm/filemap.c, mm/page-writeback.c, mm/memory.c
+    ("folio_wait_bit_common", M::PageWait, "6.1, 6.12, 6.18"),
+    ("folio_wait_bit", M::PageWait, "6.1, 6.18"),
+    ("folio_wait_bit_killable", M::PageWait, "6.18"),
+    ("folio_wait_writeback", M::PageWait, "6.1, 6.18"),
+    ("folio_wait_stable", M::PageWait, "6.18"),
+    ("__folio_lock", M::PageWait, "6.1, 6.18"),
+    ("__folio_lock_killable", M::PageWait, "6.1, 6.18"),
+    ("__folio_lock_or_retry", M::PageWait, "6.1, 6.18"),
+    ("folio_put_wait_locked", M::PageWait, "6.1, 6.18"),
+    ("wait_on_page_bit_common", M::PageWait, "5.10"),
+    ("wait_on_page_bit", M::PageWait, "5.10"),
+    ("inode_dio_wait", M::PageWait, "6.1, 6.12, 6.18"),
+    ("__lock_page", M::PageWait, "5.10"),
+    ("__lock_page_killable", M::PageWait, "5.10"),
+    // block/bio.c, block/fops.c, fs/direct-io.c, fs/iomap/direct-io.c
+    ("submit_bio_wait", M::BlockWait, "5.10, 6.1, 6.18"),
+    ("bio_await", M::BlockWait, "7.x"),
+    ("blk_wait_io", M::BlockWait, "6.6, 6.12"),
+    ("blk_io_schedule", M::BlockWait, "5.10, 6.1"),
+    ("__blkdev_direct_IO", M::BlockWait, "5.10, 6.1, 6.18"),
+    ("__blkdev_direct_IO_simple", M::BlockWait, "5.10, 6.1, 6.18"),
+    ("__blockdev_direct_IO", M::BlockWait, "5.10, 6.1, 6.18"),
+    ("do_blockdev_direct_IO", M::BlockWait, "5.10"),
+    ("__iomap_dio_rw", M::BlockWait, "5.10, 6.1, 6.18"),
+    ("iomap_dio_rw", M::BlockWait, "5.10, 6.1, 6.18"),
+    ("blkdev_issue_flush", M::BlockFlush, "5.10, 6.1, 6.18"),
+    ("blkdev_issue_discard", M::BlockWait, "5.10, 6.1, 6.18"),
+    ("blkdev_issue_zeroout", M::BlockWait, "5.10, 6.1, 6.18"),
+    // block/blk-mq-tag.c, blk-core.c, blk-wbt.c, blk-rq-qos.c: before the device has the request
+    ("blk_mq_get_tag", M::BlockWait, "5.10, 6.1, 6.18"),
+    ("blk_queue_enter", M::BlockWait, "5.10, 6.1, 6.18"),
+    ("__bio_queue_enter", M::BlockWait, "6.1, 6.18"),
+    ("blk_mq_freeze_queue_wait", M::BlockWait, "5.10, 6.1, 6.18"),
+    ("wbt_wait", M::BlockWait, "5.10, 6.1, 6.18"),
+    ("rq_qos_wait", M::BlockWait, "5.10, 6.1, 6.18"),
+    // fs/buffer.c, fs/jbd2
+    ("__wait_on_buffer", M::BlockWait, "5.10, 6.1, 6.18"),
+    ("__bread_gfp", M::BlockWait, "5.10, 6.1, 6.18"),
+    ("bh_read", M::BlockWait, "6.1, 6.18"),
+    ("__bh_read", M::BlockWait, "6.1, 6.18"),
+    ("__sync_dirty_buffer", M::BlockWait, "5.10, 6.1, 6.18"),
+    ("ext4_read_bh", M::BlockWait, "6.1, 6.18"),
+    ("jbd2_log_wait_commit", M::BlockWait, "5.10, 6.1, 6.18"),
+    ("wait_transaction_locked", M::BlockWait, "5.10, 6.1, 6.18"),
+    ("add_transaction_credits", M::BlockWait, "5.10, 6.1, 6.18"),
+    ("do_get_write_access", M::BlockWait, "5.10, 6.1, 6.18"),
+    ("jbd2_journal_commit_transaction", M::BlockWait, "5.10, 6.1, 6.18"),
+    // fs/xfs, fs/btrfs
+    ("xfs_buf_iowait", M::BlockWait, "5.10, 6.1, 6.18"),
+    ("xfs_log_force", M::BlockWait, "5.10, 6.1, 6.18"),
+    ("xfs_log_force_seq", M::BlockWait, "6.1, 6.18"),
+    ("xlog_wait_on_iclog", M::BlockWait, "6.1, 6.18"),
+    ("xlog_force_lsn", M::BlockWait, "6.1, 6.18"),
+    ("xlog_grant_head_wait", M::BlockWait, "5.10, 6.1, 6.18"),
+    ("read_extent_buffer_pages", M::BlockWait, "6.1, 6.18"),
+    ("btrfs_wait_ordered_range", M::BlockWait, "5.10, 6.1, 6.18"),
+    ("btrfs_start_ordered_extent", M::BlockWait, "5.10, 6.1, 6.18"),
+    ("btrfs_wait_for_commit", M::BlockWait, "5.10, 6.1, 6.18"),
+    ("write_all_supers", M::BlockWait, "5.10, 6.1, 6.18"),
+    // fs/fs-writeback.c: the flusher's work, done by a kernel thread, of any filesystem
+    ("wb_wait_for_completion", M::WritebackWait, "5.10, 6.1, 6.18"),
+    ("wb_wait_for_completion", M::SharedFetch, "5.10, 6.1, 6.18"),
+    ("sync_inodes_sb", M::WritebackWait, "5.10, 6.1, 6.18"),
+    ("sync_inodes_sb", M::SharedFetch, "5.10, 6.1, 6.18"),
+    ("__writeback_inodes_sb_nr", M::WritebackWait, "5.10, 6.1, 6.18"),
+    ("__writeback_inodes_sb_nr", M::SharedFetch, "5.10, 6.1, 6.18"),
+    ("inode_wait_for_writeback", M::WritebackWait, "5.10, 6.1, 6.18"),
+    ("inode_wait_for_writeback", M::SharedFetch, "5.10, 6.1, 6.18"),
+    // mm/page_io.c, drivers/md
+    ("swap_readpage", M::BlockWait, "5.10, 6.1"),
+    ("swap_read_folio", M::BlockWait, "6.12, 6.18"),
+    ("md_write_start", M::BlockWait, "5.10, 6.1, 6.18"),
+    ("raid5_make_request", M::BlockWait, "5.10, 6.1, 6.18"),
+    ("wait_barrier", M::BlockWait, "5.10, 6.1, 6.18"),
+    // block/blk-iocost.c, blk-iolatency.c, blk-cgroup.c: on the way to user space too
+    ("ioc_rqos_throttle", M::IoLimitWait, "5.10, 6.1, 6.18"),
+    ("blkcg_iolatency_throttle", M::IoLimitWait, "5.10, 6.1, 6.18"),
+    ("blkcg_maybe_throttle_current", M::IoLimitWait, "5.10, 6.1, 6.18"),
+    // mm/page-writeback.c
+    ("balance_dirty_pages", M::SharedFetch, "5.10, 6.1, 6.18"),
+    ("balance_dirty_pages", M::DirtyThrottle, "5.10, 6.1, 6.18"),
+    ("balance_dirty_pages_ratelimited", M::DirtyThrottle, "5.10, 6.1, 6.18"),
+    ("balance_dirty_pages_ratelimited_flags", M::DirtyThrottle, "6.1, 6.18"),
+    // drivers/block/loop.c
+    ("loop_process_work", M::LoopWork, "6.1, 6.18"),
+    ("loop_workfn", M::LoopWork, "6.1, 6.18"),
+    ("loop_rootcg_workfn", M::LoopWork, "6.1, 6.18"),
+    ("loop_queue_work", M::LoopWork, "5.10"),
+    // net/sunrpc/sched.c, fs/nfs
+    ("rpc_wait_bit_killable", M::NfsWait, "5.10, 6.1, 6.18"),
+    ("__rpc_execute", M::NfsWait, "5.10, 6.1, 6.18"),
+    ("rpc_wait_for_completion_task", M::NfsWait, "5.10, 6.1, 6.18"),
+    ("nfs_wait_bit_killable", M::NfsWait, "5.10, 6.1, 6.18"),
+    ("nfs_wait_client_init_complete", M::NfsWait, "5.10, 6.1, 6.18"),
+    ("nfs_wait_on_request", M::NfsWait, "5.10, 6.1, 6.18"),
+    ("nfs_file_direct_read", M::NfsWait, "5.10, 6.1, 6.18"),
+    ("nfs_file_direct_write", M::NfsWait, "5.10, 6.1, 6.18"),
+    ("nfs_iocounter_wait", M::NfsWait, "5.10, 6.1, 6.18"),
+    ("nfs4_delay", M::NfsWait, "6.1, 6.18"),
+    ("nfs4_delay_killable", M::NfsWait, "6.1, 6.18"),
+    ("nfs4_wait_clnt_recover", M::NfsWait, "5.10, 6.1, 6.18"),
+    ("nfs3_rpc_wrapper", M::NfsWait, "5.10, 6.1, 6.18"),
+    ("wait_on_commit", M::NfsWait, "5.10, 6.1, 6.18"),
+    // fs/smb/client/transport.c
+    ("wait_for_response", M::CifsWait, "5.10, 6.1, 6.18"),
+    ("wait_for_free_credits", M::CifsWait, "5.10, 6.1, 6.18"),
+    ("compound_send_recv", M::CifsWait, "5.10, 6.1, 6.18"),
+    ("cifs_send_recv", M::CifsWait, "5.10, 6.1, 6.18"),
+    ("smb2_reconnect", M::CifsWait, "5.10, 6.1, 6.18"),
     // fs/namespace.c, fs/super.c: SB_FREEZE_WRITE
     ("mnt_want_write", M::SuperblockWriter, "5.10, 6.1, 6.18"),
     ("mnt_want_write_file", M::SuperblockWriter, "5.10, 6.1, 6.18"),

@@ -11,6 +11,8 @@ pub mod manual;
 pub mod record;
 mod rules;
 mod standing;
+#[cfg(test)]
+mod storage_tests;
 pub mod verdict;
 
 #[cfg(test)]

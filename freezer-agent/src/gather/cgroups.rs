@@ -23,6 +23,7 @@ pub struct Mounted {
     v1_freezer: Option<Place>,
     v1_cpu: Option<Place>,
     v1_memory: Option<Place>,
+    v1_blkio: Option<Place>,
     v2: Option<Place>,
 }
 
@@ -41,6 +42,9 @@ impl Mounted {
                     if controls(b"freezer") {
                         mounted.v1_freezer.get_or_insert(place.clone());
                     }
+                    if controls(b"blkio") {
+                        mounted.v1_blkio.get_or_insert(place.clone());
+                    }
                     if controls(b"cpu") {
                         mounted.v1_cpu.get_or_insert(place.clone());
                     }
@@ -56,9 +60,21 @@ impl Mounted {
 
     /// Directories of a task with a `cpu` controller, from its own up to the mount: v2's, then v1's.
     pub fn cpu_directories(&self, process: &Process) -> Vec<PathBuf> {
+        Self::directories(process, &[(&self.v2, &b""[..]), (&self.v1_cpu, b"cpu")])
+    }
+
+    /// Directories whose `io` or `blkio` limits cover a task: in v2 its own and its ancestors', in v1 its own only, for
+    /// there throttling knows no hierarchy (`block/blk-throttle.c`, `throtl_pd_init`).
+    pub fn io_directories(&self, process: &Process) -> Vec<PathBuf> {
+        let mut dirs = Self::directories(process, &[(&self.v2, &b""[..])]);
+        dirs.extend(Self::directories(process, &[(&self.v1_blkio, b"blkio")]).into_iter().next());
+        dirs
+    }
+
+    fn directories(process: &Process, places: &[(&Option<Place>, &[u8])]) -> Vec<PathBuf> {
         let Some(content) = process.read("cgroup") else { return Vec::new() };
-        [(&self.v2, &b""[..]), (&self.v1_cpu, b"cpu")]
-            .into_iter()
+        places
+            .iter()
             .filter_map(|(place, controller)| directory(place.as_ref()?, &content, controller))
             .flat_map(|(top, own)| ancestors(&top, &own))
             .collect()

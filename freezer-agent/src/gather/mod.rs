@@ -8,15 +8,18 @@ mod cgroups;
 mod descriptors;
 mod fanotify;
 mod helpers;
+mod io_limits;
 mod listeners;
 mod mapped;
 mod memory;
 mod mountinfo;
+mod network;
 mod oom;
 mod paths;
 pub mod preflight;
 mod procdir;
 mod quota;
+mod storage;
 mod syscall;
 mod threads;
 
@@ -102,6 +105,8 @@ impl<'a> Gatherer<'a> {
         let holders: Vec<&TaskSnapshot> =
             others.difference(&known).filter_map(|tid| self.by_tid.get(tid).copied()).collect();
         let others: Vec<TaskFacts> = holders.into_iter().map(|task| self.look(task, true)).collect();
+        let looked_at: Vec<&TaskFacts> = tasks.iter().chain(&others).collect();
+        let storage = storage::gather(&self.proc, &looked_at, &self.subject.host, self.deadline);
         let quotas = quota::covering(
             &self.proc,
             tasks.iter().filter(|f| is_runnable(f)).map(|f| &f.task),
@@ -128,6 +133,7 @@ impl<'a> Gatherer<'a> {
             helpers,
             keys,
             memory,
+            storage,
             cgroups,
             gaps: std::mem::take(&mut self.gaps).into_iter().collect(),
         }
@@ -224,7 +230,8 @@ impl<'a> Gatherer<'a> {
         let suspects = || tasks.iter().filter(|facts| facts.details.is_some());
         let fuse = suspects()
             .any(|f| may_be(f, Mechanism::FuseRequest) || may_be(f, Mechanism::SharedFetch) || on_fuse(f))
-            || tasks.iter().any(|facts| facts.task.lock.is_some());
+            || tasks.iter().any(|facts| facts.task.lock.is_some())
+            || suspects().any(storage::concerns) && storage::loops_on_fuse(&self.proc);
         let waits = |mechanism| self.waits(tasks, owners, mechanism);
         let mut wanted = descriptors::Wanted {
             userfault: suspects().any(|facts| may_be(facts, Mechanism::Userfault) || is_runnable(facts)),

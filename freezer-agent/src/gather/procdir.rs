@@ -70,6 +70,11 @@ impl ProcDir {
         String::from_utf8_lossy(&release).trim().to_owned()
     }
 
+    /// Where sysfs is.
+    pub fn sys(&self) -> &std::path::Path {
+        &self.sys
+    }
+
     /// Requests that wait on a FUSE connection, where fusectl is mounted.
     pub fn fuse_waiting(&self, connection: u32) -> Option<u64> {
         let file = self.sys.join("fs/fuse/connections").join(connection.to_string()).join("waiting");

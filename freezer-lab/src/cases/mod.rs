@@ -1,6 +1,7 @@
 //! The cases: each a stuck, slow or harmless freeze, with what a right diagnosis of it says.
 
 mod autofs;
+mod block_io;
 mod cpu_starved;
 mod cpu_throttled;
 mod crowd;
@@ -14,6 +15,7 @@ mod fuse_flush_in_exit;
 mod fuse_server;
 mod fuse_threads;
 mod harmless;
+mod io_throttle;
 mod kernel_thread;
 mod kernel_work;
 mod key_upcall;
@@ -149,6 +151,8 @@ pub enum Holder {
     },
     /// A mounted filesystem.
     Mount(PathBuf),
+    /// A block device, by its kernel name.
+    Device(String),
     /// A cgroup.
     Cgroup(PathBuf),
     /// Whichever it is at the moment.
@@ -225,6 +229,8 @@ pub fn by_cause() -> Vec<(&'static str, Vec<Case>)> {
         ("fuse-request", vec![fuse_server::OUTSIDE, fuse_server::INSIDE, fuse_server::FROZEN_ELSEWHERE]),
         ("fuse-request", vec![fuse_descriptor::READ, fuse_descriptor::FSYNC, fuse_descriptor::CACHED_READ]),
         ("fuse-request", vec![fuse_threads::CASE, fuse_flush_in_exit::CASE, crowd::CASE]),
+        ("block-io", vec![block_io::READ, block_io::DIRECT, block_io::SERVER_INSIDE]),
+        ("io-throttle", vec![io_throttle::READ, io_throttle::WRITE, io_throttle::FSYNC]),
         ("fs-frozen", vec![fs_frozen::WRITE, fs_frozen::MKDIR, fs_frozen::STORE]),
         ("lock-held", vec![lock_directory::CASE, lock_file_position::CASE]),
         ("userfault", vec![userfault::OWN, userfault::HELD_OUTSIDE]),

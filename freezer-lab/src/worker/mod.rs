@@ -8,6 +8,7 @@ mod fork;
 mod job;
 mod memory;
 mod sockets;
+pub mod storage;
 pub mod supervised;
 pub(crate) mod tasks;
 mod userfault;

@@ -5,6 +5,7 @@ mod fanotify;
 mod helpers;
 pub mod memory;
 mod seccomp;
+mod storage;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,8 +13,12 @@ pub use autofs::Automount;
 pub use fanotify::{FanotifyListener, FanotifyMark, MarkedObject, UsedFile};
 pub use helpers::{KeyUpcall, UserModeHelper};
 pub use seccomp::SeccompListener;
+pub use storage::{
+    AnonymousFs, BlockDevice, IoLimit, LoopWorker, NetworkMount, SpecialFile, StorageFacts, Traffic,
+};
 
 use crate::model::{Hierarchy, Name, TaskSnapshot};
+
 
 /// One look at a cgroup that is being frozen, with all that its tasks point at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +61,9 @@ pub struct Facts {
     /// v1 memory cgroups of tasks that wait for memory with the OOM killer off.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub memory: Vec<memory::MemoryCgroup>,
+    /// Block devices, their limits, network filesystems.
+    #[serde(default, skip_serializing_if = "StorageFacts::is_empty")]
+    pub storage: StorageFacts,
     /// Cgroups mentioned by id: subtree, other hierarchy, holders'.
     pub cgroups: Vec<CgroupFacts>,
     /// What could not be gathered, a sentence each ("reading the path argument of 4711 took too long").

@@ -52,6 +52,13 @@ pub fn judge(case: &Case<'_>) -> Option<Finding> {
     Some(finding)
 }
 
+/// For a file that something else needs: a loop device's.
+pub fn of_mount(case: &Case<'_>, mount: &MountFacts) -> Finding {
+    let site = site(case, Some((mount, Certainty::Likely)));
+    let servers = servers(case, &site);
+    finding(&site, servers)
+}
+
 /// Where the request went, as far as it is known.
 struct Site<'a> {
     mount: Option<&'a MountFacts>,
@@ -59,7 +66,7 @@ struct Site<'a> {
     certainty: Certainty,
 }
 
-fn site<'a>(case: &Case<'a>, named: Option<(&'a MountFacts, Certainty)>) -> Site<'a> {
+fn site<'a, 'f: 'a>(case: &Case<'f>, named: Option<(&'a MountFacts, Certainty)>) -> Site<'a> {
     let connections = &case.facts.fuse;
     if let Some((mount, certainty)) = named {
         // FUSE superblocks have anonymous device numbers: major 0. fuseblk has its block device's: no connection there.

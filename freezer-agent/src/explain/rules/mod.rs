@@ -5,7 +5,9 @@ use super::Cause;
 use super::case::{Case, Finding};
 
 mod answer;
+mod device_chain;
 mod files;
+mod on_device;
 mod threads;
 
 /// What a rule speaks about.
@@ -40,12 +42,15 @@ rules! {
     kernel_thread: KernelThread, State;
     frozen_elsewhere: FrozenElsewhere, State;
     fuse_request: FuseRequest, Wait;
+    nfs_request: NfsRequest, Wait;
     fs_frozen: FsFrozen, Wait;
     userfault: Userfault, Wait;
     seccomp_notify: SeccompNotify, Wait;
     fanotify_permission: FanotifyPermission, Wait;
     autofs: Autofs, Wait;
     key_upcall: KeyUpcall, Wait;
+    io_throttle: IoThrottle, Wait;
+    block_io: BlockIo, Wait;
     lock_held: LockHeld, Wait;
     oom_wait: OomWait, Wait;
     exec_threads: ExecThreads, Wait;
