@@ -35,7 +35,7 @@ const DIRECT: u64 = 2;
 const CACHED: u64 = 3;
 const FLUSH: u64 = 4;
 const SLOW: u64 = 5;
-const LOOP: u64 = 9;
+const LOOP: u64 = 6;
 
 /// The bigger of what INIT promises (`max_write` of a page) and `FUSE_MIN_READ_BUFFER`, with room.
 const BUFFER: usize = 64 * 1024;

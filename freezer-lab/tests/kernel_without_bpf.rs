@@ -83,6 +83,25 @@ fn whoever_owes_an_answer_is_named_without_bpf_too() {
 }
 
 #[test]
+fn a_device_and_a_limit_are_named_without_bpf_too() {
+    for (name, cause, culprit) in
+        [("block-io-loop-direct", "block-io", "task"), ("io-throttle-read", "io-throttle", "cgroup")]
+    {
+        support::on_each(&Hierarchy::BOTH, |scene, hierarchy| {
+            let stage = stage(scene, name, hierarchy);
+            let (code, document) = without_bpf(&["freeze", "--explain", "--timeout", "500ms"], &stage);
+            assert_eq!(code, Some(3), "{document:#}");
+            let blockers = document["blockers"].as_array().expect("a list");
+            assert_eq!(blockers.len(), 1, "{document:#}");
+            assert_eq!(blockers[0]["tid"], stage.blockers[0].tid, "{document:#}");
+            assert_eq!(blockers[0]["cause"], cause, "{document:#}");
+            let last = blockers[0]["waits_for"].as_array().and_then(|steps| steps.last()).expect("a chain");
+            assert_eq!(last["kind"], culprit, "{document:#}");
+        });
+    }
+}
+
+#[test]
 fn a_freeze_that_succeeds_claims_no_times_it_has_not_seen() {
     support::on_each(&Hierarchy::BOTH, |scene, hierarchy| {
         let stage = stage(scene, "sleepers", hierarchy);
