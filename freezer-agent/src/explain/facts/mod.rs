@@ -20,7 +20,6 @@ pub use storage::{
 
 use crate::model::{Hierarchy, Name, TaskSnapshot};
 
-
 /// One look at a cgroup that is being frozen, with all that its tasks point at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
