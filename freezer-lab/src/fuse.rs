@@ -132,11 +132,10 @@ impl Mounted {
         let answer = request.answer();
         let late = matches!(answer, Answer::Silence | Answer::Late(_));
         let (errno, data) = match answer {
-            Answer::Data(data) => (0, data),
+            Answer::Data(data) | Answer::Late(data) => (0, data),
             Answer::Error(errno) => (errno as i32, Vec::new()),
             Answer::NotExpected => return Ok(()),
             Answer::Silence => (Errno::ENOENT as i32, Vec::new()),
-            Answer::Late(data) => (0, data),
         };
         if late {
             let Some(ms) = self.server.answer_after_ms else { return Ok(()) };

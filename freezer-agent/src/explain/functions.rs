@@ -327,7 +327,9 @@ const TABLE: &[(&str, Mechanism, &str)] = &[
     ("begin_new_exec", M::ExecWait, "6.18"),
     ("de_thread", M::ExecWait, "6.18"),
     // kernel/exit.c
+    // inlined into do_exit on 6.18; a dying thread sleeps idly nowhere else
     ("coredump_task_exit", M::CoredumpThread, "6.18"),
+    ("do_exit", M::CoredumpThread, "6.18"),
     // kernel/freezer.c, kernel/signal.c
     ("__refrigerator", M::Refrigerator, "5.10, 6.1, 6.12, 6.18, 7.3"),
     ("do_freezer_trap", M::FrozenTrap, "5.10, 6.1"),

@@ -28,6 +28,7 @@ use std::time::{Duration, Instant};
 
 use crate::cgroupfs::Cgroup;
 use crate::explain::Facts;
+use crate::explain::facts::arrival::Joined;
 use crate::explain::facts::{
     BeforeRequest, KeyUpcall, MappedFile, StackSample, TaskDetails, TaskFacts, UserModeHelper,
 };
@@ -52,6 +53,8 @@ pub struct Subject<'a> {
     pub asked_ns_ago: Option<u64>,
     /// Timer samples by thread id.
     pub samples: HashMap<i32, Vec<StackSample>>,
+    /// Tasks that joined after the request, by thread id.
+    pub joined: HashMap<i32, Joined>,
     /// Tasks as they looked before the request, by thread id.
     pub before: HashMap<i32, BeforeRequest>,
 }
@@ -184,6 +187,7 @@ impl<'a> Gatherer<'a> {
             used_file,
             automounts,
             samples: self.subject.samples.get(&tid).cloned().unwrap_or_default(),
+            joined: self.subject.joined.get(&tid).cloned(),
             before: self.subject.before.get(&tid).cloned(),
         })
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::timeline::Arrival;
 use super::{Event, EventKind, Hierarchy, Latency, TaskSnapshot, TaskTimeline};
+use crate::explain::facts::arrival::{Joined, JoinedBy};
 
 /// `TASK_DEAD` in a switch's state (`include/linux/sched.h`): the last switch of a task that exits.
 const TASK_DEAD: u32 = 0x80;
@@ -73,16 +74,24 @@ impl Session {
                 self.task(*tid).asked_at.get_or_insert(at);
             }
             EventKind::Refrigerated { tid } => self.froze(*tid, at),
-            EventKind::Fork { tid, tgid, .. } => {
+            EventKind::Fork { parent, tid, tgid } => {
                 let task = self.task(*tid);
+                task.joined = Some((at, JoinedBy::Fork { parent: Some(*parent) }));
                 task.late = true;
                 task.tgid = Some(*tgid);
             }
-            EventKind::Exec { tid, comm } => self.task(*tid).comm = Some(comm.clone()),
+            EventKind::Exec { tid, comm } => {
+                let task = self.task(*tid);
+                task.comm = Some(comm.clone());
+                task.joined.get_or_insert((at, JoinedBy::Exec));
+            }
             EventKind::Exit { tid } => self.task(*tid).gone = true,
             EventKind::Attach { tid, into, .. } => {
                 let task = self.task(*tid);
                 task.late |= *into;
+                if *into {
+                    task.joined = Some((at, JoinedBy::Move));
+                }
                 task.gone = !*into;
             }
             EventKind::FreezeAsked { .. }
@@ -126,6 +135,13 @@ impl Session {
         let mut all: Vec<TaskTimeline> = self.tasks.values().cloned().collect();
         all.sort_by_key(|task| (std::cmp::Reverse(task.frozen_at), task.tid));
         all
+    }
+
+    /// Tasks that joined since the request, by thread id, as of `now`.
+    #[must_use]
+    pub fn joined(&self, now: u64) -> HashMap<i32, Joined> {
+        let joined = |(at, how): (u64, JoinedBy)| Joined { how, ago_ns: Some(now.saturating_sub(at)) };
+        self.tasks.values().filter_map(|task| Some((task.tid, joined(task.joined?)))).collect()
     }
 
     /// Percentiles and histogram over the tasks whose time of freezing is known.

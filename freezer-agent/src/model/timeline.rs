@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Name;
+use crate::explain::facts::arrival::JoinedBy;
 
 /// How a task came to be frozen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +41,9 @@ pub struct TaskTimeline {
     pub arrival: Option<Arrival>,
     /// Forked by or moved in from elsewhere after the request.
     pub late: bool,
+    /// When and how it joined or executed a program after the request, the last time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joined: Option<(u64, JoinedBy)>,
     /// Exited or moved out.
     pub gone: bool,
 }
@@ -69,6 +73,7 @@ impl TaskTimeline {
             frozen_at: None,
             arrival: None,
             late: false,
+            joined: None,
             gone: false,
         }
     }

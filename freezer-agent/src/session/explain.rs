@@ -1,11 +1,14 @@
 //! From what was seen to what is reported: a last look, the facts, the verdict.
 
 use super::{Samples, Witness};
-use crate::control::TaskCount;
+use std::collections::{HashMap, HashSet};
+
+use crate::control::{TaskCount, monotonic_ns};
 use crate::explain::facts::BeforeRequest;
+use crate::explain::facts::arrival::{Joined, JoinedBy};
 use crate::explain::{Facts, Verdict, judge};
 use crate::gather::{self, Subject};
-use crate::model::{TaskSnapshot, TaskState};
+use crate::model::{Session, TaskSnapshot, TaskState};
 use crate::report::UnknownTask;
 
 /// A subtree that is not frozen, explained.
@@ -20,6 +23,7 @@ pub struct Explained {
 /// just now.
 pub fn explain(
     witness: &mut Witness,
+    session: Option<&mut Session>,
     asked_ns_ago: Option<u64>,
     samples: Samples,
     before: &[TaskSnapshot],
@@ -27,13 +31,40 @@ pub fn explain(
 ) -> Explained {
     let cgroup = witness.cgroup().clone();
     let host = look.unwrap_or_else(|| witness.look_at_host());
+    let joined = joined(witness, session, &host, before);
     let before = before
         .iter()
         .map(|task| (task.tid, BeforeRequest { state: task.state, switches: task.switches }))
         .collect();
-    let facts = gather::gather(&Subject { cgroup: &cgroup, host, asked_ns_ago, samples, before });
+    let facts = gather::gather(&Subject { cgroup: &cgroup, host, asked_ns_ago, samples, joined, before });
     let verdict = judge(&facts);
     Explained { facts, verdict }
+}
+
+/// Who came after the request: by events where there are any, else by two looks.
+fn joined(
+    witness: &mut Witness,
+    session: Option<&mut Session>,
+    host: &[TaskSnapshot],
+    before: &[TaskSnapshot],
+) -> HashMap<i32, Joined> {
+    let Some(session) = session else { return HashMap::new() };
+    if witness.has_bpf() {
+        witness.catch_up(session);
+        return session.joined(monotonic_ns());
+    }
+    // Ids are used again: only the start time tells the same task.
+    let known: HashSet<(i32, u64)> = before.iter().map(|task| (task.tid, task.start_ns)).collect();
+    let newest = before.iter().map(|task| task.start_ns).max().unwrap_or_default();
+    let hierarchy = session.hierarchy();
+    host.iter()
+        .filter(|task| task.cgroup_in(hierarchy).is_some() && !known.contains(&(task.tid, task.start_ns)))
+        .map(|task| {
+            let forked = known.iter().any(|(tid, _)| *tid == task.parent) && task.start_ns >= newest;
+            let how = if forked { JoinedBy::Fork { parent: Some(task.parent) } } else { JoinedBy::Move };
+            (task.tid, Joined { how, ago_ns: None })
+        })
+        .collect()
 }
 
 impl Explained {

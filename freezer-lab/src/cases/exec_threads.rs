@@ -147,11 +147,13 @@ pub(super) const DEAD_TRACED: Case = Case {
         scene[task].go()?;
         scene[task].wait_stuck(third, 'D', "begin_new_exec", super::STUCK)?;
         let pid = scene[task].pid();
-        let thread = Holder::Task { pid, tid: Some(second), frozen: false, cgroup: None };
-        let frozen = Holder::Task { pid, tid: Some(second), frozen: true, cgroup: None };
-        let exec = Expected::main_of(scene, task, "exec-threads")
-            .thread(third)
-            .waits_for([Holder::OneOf(vec![thread, frozen]), Holder::running(scene, tracer)]);
+        let thread = |frozen| Holder::Task { pid, tid: Some(second), frozen, cgroup: None };
+        let mut way = vec![Holder::OneOf(vec![thread(false), thread(true)])];
+        if place.hierarchy == Hierarchy::V2 {
+            // v1 freezes the thread in its ptrace stop, so that its tracer is not yet what it waits for.
+            way.push(Holder::running(scene, tracer));
+        }
+        let exec = Expected::main_of(scene, task, "exec-threads").thread(third).waits_for(way);
         Ok(Stage::stuck(cgroup, vec![exec]))
     },
 };
@@ -170,7 +172,7 @@ pub(super) const CORE_DUMP: Case = Case {
         let (dir, server) = scene.silent_fuse(None)?;
         let task = scene.worker_in(&cgroup, &Job::Tasks(tasks::Job::DumpCore(dir.clone())))?;
         let pid = scene[task].pid();
-        scene[task].wait_stuck(pid, 'D', "request_wait_answer", super::STUCK)?;
+        scene[task].wait_stuck(pid, 'S', "vfs_coredump", super::STUCK)?;
         let at_fault = [Holder::Mount(dir), Holder::running(scene, server)];
         let mut blockers = vec![Expected::main_of(scene, task, "fuse-request").waits_for(at_fault.clone())];
         if place.hierarchy == Hierarchy::V2 {

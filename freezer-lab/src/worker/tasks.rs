@@ -66,12 +66,7 @@ impl Job {
             Self::MoveWhenAsked { cgroup, pid } => after_ready(|| move_when_asked(&cgroup, pid)),
             Self::CloseSockets => {
                 sockets::leak()?;
-                after_ready(|| {
-                    // SAFETY: no descriptor from 3 up is used again by this worker.
-                    let closed = unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
-                    Errno::result(closed).tried("close", "packet sockets")?;
-                    sleep_for_ever()
-                })
+                after_ready(close_all)
             }
         }
     }
@@ -150,5 +145,12 @@ fn move_when_asked(cgroup: &Path, pid: i32) -> Result<()> {
     let file = cgroup.join("cgroup.procs");
     fs::write(&file, pid.to_string()).tried("move a process to", file.display())?;
     println!("moved");
+    sleep_for_ever()
+}
+
+fn close_all() -> Result<()> {
+    // SAFETY: no descriptor from 3 up is used again by this worker.
+    let closed = unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
+    Errno::result(closed).tried("close", "packet sockets")?;
     sleep_for_ever()
 }

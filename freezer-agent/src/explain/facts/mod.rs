@@ -1,5 +1,6 @@
 //! Everything the rules may know. Gathered first, judged later, and replayable from a file.
 
+pub mod arrival;
 mod autofs;
 mod fanotify;
 mod helpers;
@@ -96,6 +97,9 @@ pub struct TaskDetails {
     /// Automount points of its mount namespace, where it waits for an automount daemon.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub automounts: Vec<MountFacts>,
+    /// It joined after the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joined: Option<arrival::Joined>,
     /// Timer samples that found it on a CPU.
     pub samples: Vec<StackSample>,
     /// State before the request: a sleeper that shows `D` without having run since was frozen in place.

@@ -6,7 +6,7 @@
 //! Confirm by hand: `/proc/TID/stat` flags have 0x4 (`PF_EXITING`); `/proc/TID/stack` shows `do_exit`.
 //!
 //! A thread of a process that dumps its core waits, before it goes, for the thread that writes the dump
-//! (`coredump_task_exit` on its stack).
+//! (state `I` in `do_exit` or `coredump_task_exit`; v2 only, for v1 freezes it in place).
 //!
 //! Release: wait. If it does not move, its stack says what it waits for.
 //!
@@ -20,6 +20,7 @@ use super::super::case::{Case, Finding};
 use super::super::functions::{self, Mechanism};
 use super::super::{Cause, Certainty, follow};
 use super::threads;
+use crate::model::TaskState;
 
 pub fn judge(case: &Case<'_>) -> Option<Finding> {
     if let Some(finding) = coredump(case) {
@@ -37,7 +38,8 @@ pub fn judge(case: &Case<'_>) -> Option<Finding> {
 
 /// It is dead but for its memory, which the thread that dumps core still reads.
 fn coredump(case: &Case<'_>) -> Option<Finding> {
-    if !case.at(Mechanism::CoredumpThread) {
+    let task = case.task();
+    if task.state != TaskState::Idle || task.kernel_thread || !case.at(Mechanism::CoredumpThread) {
         return None;
     }
     let dumper = threads::others(case)

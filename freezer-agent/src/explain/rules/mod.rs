@@ -58,6 +58,7 @@ rules! {
     cpu_throttled: CpuThrottled, State;
     kernel_work: KernelWork, State;
     cpu_starved: CpuStarved, State;
+    late_arrival: LateArrival, State;
     running: Running, State;
     uninterruptible: Uninterruptible, State;
 }
@@ -65,7 +66,12 @@ rules! {
 /// The most specific cause of a task that is not frozen.
 #[must_use]
 pub fn judge(case: &Case<'_>) -> Finding {
-    RULES.iter().find_map(|rule| (rule.judge)(case)).unwrap_or_else(|| uninterruptible::nothing_known(case))
+    let found = RULES.iter().find_map(|rule| (rule.judge)(case));
+    let mut finding = found.unwrap_or_else(|| uninterruptible::nothing_known(case));
+    if finding.cause != Cause::LateArrival {
+        finding.notes.extend(late_arrival::note(case));
+    }
+    finding
 }
 
 /// What a task waits for, if a rule knows: for holders, and for tasks that may be frozen after all.

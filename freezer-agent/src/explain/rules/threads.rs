@@ -19,16 +19,16 @@ pub struct Others {
 /// Other threads of the process that are not gone, or dead and kept by their tracer.
 pub fn others<'a>(case: &Case<'a>) -> impl Iterator<Item = &'a TaskFacts> {
     let task = case.task();
-    let (facts, tid, tgid) = (case.facts, task.tid, task.tgid);
+    let (facts, own, process) = (case.facts, task.tid, task.tgid);
     facts.tasks.iter().chain(&facts.others).filter(move |other| {
         let other = &other.task;
         let kept = match other.state {
             TaskState::Dead => false,
             // The main thread stays as a zombie to the end; others only until their tracer has seen it.
-            TaskState::Zombie => other.tid != tgid && other.tracer.is_some(),
+            TaskState::Zombie => other.tid != process && other.tracer.is_some(),
             _ => true,
         };
-        other.tgid == tgid && other.tid != tid && kept
+        other.tgid == process && other.tid != own && kept
     })
 }
 
