@@ -3,15 +3,17 @@
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
+use std::time::Duration;
 
 use super::exit::Failure;
 use super::freeze::{self, Args};
 use crate::cgroupfs::Cgroup;
 use crate::control::{Ended, Interrupts, Request, Span, TaskCount, monotonic_ns};
-use crate::explain::{Facts, record};
+use crate::explain::slow::{Seen, slow};
+use crate::explain::{Facts, Look, record};
 use crate::model::{FreezerState, Session, TaskSnapshot};
 use crate::report::{Document, TaskDetail};
-use crate::session::{Explained, WatchedWait, Witness, explain};
+use crate::session::{Explained, Looks, Samples, Watched, WatchedWait, Witness, explain, looks};
 
 /// Freezes, watches, explains, and then keeps the request or puts back what was found.
 pub async fn freeze(
@@ -27,17 +29,18 @@ pub async fn freeze(
         let now = monotonic_ns();
         Span { start_ns: now, end_ns: now }
     });
-    let mut wait = WatchedWait::new(&mut witness, span);
+    let looks = Looks::new(request.asked(), args.slow, looks::before(&before));
+    let mut wait = WatchedWait::new(&mut witness, span).with_looks(looks);
     let mut ended = request.wait(args.timeout, &mut wait, interrupts).await?;
     let known_at = monotonic_ns();
-    let (mut session, samples) = wait.finish();
+    let Watched { mut session, samples, looks } = wait.finish(ended == Ended::Frozen);
     let frozen_before = before.iter().filter(|task| task.frozen_in(cgroup.hierarchy) == Some(true));
     session.frozen_before(frozen_before.map(|task| task.tid));
 
     let mut explained = None;
     if ended != Ended::Frozen {
         let asked_ns_ago = Some(known_at.saturating_sub(span.start_ns));
-        let found = explain(&mut witness, asked_ns_ago, samples, &before);
+        let found = explain(&mut witness, asked_ns_ago, samples.clone(), &before);
         if ended == Ended::TimedOut && found.nobody_blocks() && request.look_twice()?.is_none() {
             // The last task got there while we looked.
             ended = Ended::Frozen;
@@ -55,6 +58,7 @@ pub async fn freeze(
     document.observer = Some(witness.report());
     if !document.already_frozen {
         times(&session, known_at, &mut document);
+        tell_slow(&session, &looks, &samples, args.slow, &mut document);
     }
     freeze::settle(request, &ended, args, &mut document)?;
     // Only now: the file may lie on a mount that the frozen cgroup serves.
@@ -106,6 +110,18 @@ fn times(session: &Session, known_at: u64, document: &mut Document) {
     document.latency = Some(session.latency(frozen.then(|| known_at.saturating_sub(requested_at))));
     let timelines = session.timelines().into_iter().filter(|task| !task.gone);
     document.tasks_detail = timelines.map(|task| TaskDetail::of(&task, requested_at)).collect();
+}
+
+/// Where the time of the tasks that froze late went.
+fn tell_slow(session: &Session, looks: &[Look], samples: &Samples, limit: Duration, document: &mut Document) {
+    let limit_ns = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
+    let blocking: Vec<i32> = document.blockers.iter().map(|blocker| blocker.tid).collect();
+    let tasks = session.timelines();
+    let seen =
+        Seen { requested_at: session.requested_at(), tasks: &tasks, looks, samples, blocking: &blocking };
+    document.slow = slow(&seen, limit_ns);
+    document.slow_limit_ns = Some(limit_ns);
+    document.slow_write_ns = session.write_took_ns().filter(|&took| took >= limit_ns);
 }
 
 /// Keeps the facts for `replay`.

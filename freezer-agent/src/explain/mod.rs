@@ -8,8 +8,10 @@ pub mod functions;
 mod judge;
 pub mod record;
 mod rules;
+pub mod slow;
 mod standing;
 pub mod verdict;
+mod work;
 
 #[cfg(test)]
 mod arbitrary;
@@ -22,4 +24,5 @@ pub use cause::Cause;
 pub use facts::Facts;
 pub use judge::judge;
 pub use rules::catalogue;
+pub use slow::{Look, SlowTask};
 pub use verdict::{Blocker, Certainty, Evidence, Verdict, WaitsFor};

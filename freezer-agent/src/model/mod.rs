@@ -1,5 +1,6 @@
 //! Pure values: tasks, events, freeze sessions, latency. No input or output, no clock.
 
+mod account;
 pub mod event;
 pub mod hierarchy;
 pub mod latency;
@@ -14,4 +15,4 @@ pub use latency::{Bucket, Latency};
 pub use name::Name;
 pub use session::Session;
 pub use task::{LockWait, SchedPolicy, TaskSnapshot, TaskState};
-pub use timeline::{Arrival, Stages, TaskTimeline};
+pub use timeline::{Arrival, Spent, Stages, TaskTimeline};

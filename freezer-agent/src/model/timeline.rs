@@ -20,6 +20,7 @@ pub enum Arrival {
 }
 
 /// Times of one task, `CLOCK_MONOTONIC` ns.
+#[expect(clippy::struct_excessive_bools, reason = "each is a thing seen or not, independent of the others")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskTimeline {
     /// Thread id.
@@ -40,8 +41,31 @@ pub struct TaskTimeline {
     pub arrival: Option<Arrival>,
     /// Forked by or moved in from elsewhere after the request.
     pub late: bool,
+    /// When it came, where it came after the request.
+    pub late_at: Option<u64>,
+    /// Thread id of who forked it, where that was after the request.
+    pub forked_by: Option<i32>,
     /// Exited or moved out.
     pub gone: bool,
+    /// When it was gone for good: its last switch, or the move.
+    pub gone_at: Option<u64>,
+    /// It began to exit after the request.
+    pub exited: bool,
+    /// It was frozen at some time, whatever came after.
+    pub was_frozen: bool,
+    /// What its time was spent on, up to where it froze.
+    pub spent: Spent,
+}
+
+/// What the time of a task between the request and its freezing was spent on, ns each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spent {
+    /// On a CPU.
+    pub running_ns: u64,
+    /// Runnable, without a CPU.
+    pub runnable_ns: u64,
+    /// Asleep.
+    pub asleep_ns: u64,
 }
 
 /// Where the time of a slow task went, ns each; `None` where the events do not tell.
@@ -69,7 +93,13 @@ impl TaskTimeline {
             frozen_at: None,
             arrival: None,
             late: false,
+            late_at: None,
+            forked_by: None,
             gone: false,
+            gone_at: None,
+            exited: false,
+            was_frozen: false,
+            spent: Spent::default(),
         }
     }
 

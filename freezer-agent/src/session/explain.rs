@@ -1,8 +1,7 @@
 //! From what was seen to what is reported: a last look, the facts, the verdict.
 
-use super::{Samples, Witness};
+use super::{Samples, Witness, looks};
 use crate::control::TaskCount;
-use crate::explain::facts::BeforeRequest;
 use crate::explain::{Facts, Verdict, judge};
 use crate::gather::{self, Subject};
 use crate::model::{TaskSnapshot, TaskState};
@@ -25,10 +24,7 @@ pub fn explain(
 ) -> Explained {
     let cgroup = witness.cgroup().clone();
     let host = witness.look_at_host();
-    let before = before
-        .iter()
-        .map(|task| (task.tid, BeforeRequest { state: task.state, switches: task.switches }))
-        .collect();
+    let before = looks::before(before);
     let facts = gather::gather(&Subject { cgroup: &cgroup, host, asked_ns_ago, samples, before });
     let verdict = judge(&facts);
     Explained { facts, verdict }

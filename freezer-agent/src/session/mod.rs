@@ -3,9 +3,11 @@
 
 mod costs;
 mod explain;
+pub mod looks;
 mod wait;
 mod witness;
 
 pub use explain::{Explained, explain};
-pub use wait::{Samples, WatchedWait};
-pub use witness::Witness;
+pub use looks::Looks;
+pub use wait::{Samples, Watched, WatchedWait};
+pub use witness::{HostLook, Witness};

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::Witness;
+use super::{Looks, Witness};
 use crate::control::{FileWatch, FreezeWatch, Pending, Span};
+use crate::explain::Look;
 use crate::explain::facts::StackSample;
 use crate::model::{Event, EventKind, Hierarchy, Session};
 
-/// A freeze that takes longer than this is slow enough to be sampled.
-const SLOW: Duration = Duration::from_millis(30);
+/// A freeze that takes longer than this is sampled.
+const LONG: Duration = Duration::from_millis(30);
 /// Looks per second at each CPU: some ten looks at what spins even in a freeze of 100 ms.
 const SAMPLE_HZ: u64 = 199;
 /// v1: an event that was lost costs this much at most.
@@ -27,6 +28,18 @@ pub struct WatchedWait<'w> {
     events: Vec<Event>,
     started: Instant,
     sampling: bool,
+    sample_after: Duration,
+    looks: Option<Looks>,
+}
+
+/// What a wait saw.
+pub struct Watched {
+    /// Every task's way.
+    pub session: Session,
+    /// Timer samples.
+    pub samples: Samples,
+    /// Looks at what was not frozen, where the freeze was slow.
+    pub looks: Vec<Look>,
 }
 
 impl<'w> WatchedWait<'w> {
@@ -44,25 +57,29 @@ impl<'w> WatchedWait<'w> {
             events: Vec::new(),
             started: Instant::now(),
             sampling: false,
+            sample_after: LONG,
+            looks: None,
         }
     }
 
-    /// Ends the watch: the session, and the samples taken of each task.
-    pub fn finish(mut self) -> (Session, Samples) {
+    /// Looks at what is not frozen as soon as the freeze is slow.
+    #[must_use]
+    pub fn with_looks(mut self, looks: Looks) -> Self {
+        // A look wants some samples to go by.
+        self.sample_after = LONG.min(looks.due_in() / 2);
+        self.looks = Some(looks);
+        self
+    }
+
+    /// Ends the watch; a look under way is waited for only where told to.
+    pub fn finish(mut self, wait: bool) -> Watched {
         if self.sampling {
             self.witness.stop_sampling();
         }
         self.witness.drain(&mut self.events);
         self.digest();
-        let mut samples = Samples::new();
-        for (tid, sample) in self.samples {
-            let of_task = samples.entry(tid).or_default();
-            match of_task.iter_mut().find(|known| known.user == sample.user && known.stack == sample.stack) {
-                Some(known) => known.count += 1,
-                None => of_task.push(sample),
-            }
-        }
-        (self.session, samples)
+        let looks = self.looks.take().map_or_else(Vec::new, |looks| looks.finish(wait));
+        Watched { samples: sum(&self.samples), session: self.session, looks }
     }
 
     /// Samples what runs, for `duration`; nothing where there is no BPF.
@@ -79,7 +96,7 @@ impl<'w> WatchedWait<'w> {
         };
         // The time passing is the end that is wanted.
         let _passed = tokio::time::timeout(duration, gather).await;
-        self.finish().1
+        self.finish(false).samples
     }
 
     /// Takes the waiting events in; whether any of them may complete the freeze.
@@ -104,16 +121,34 @@ impl<'w> WatchedWait<'w> {
     }
 }
 
+/// Equal samples of a task become one with a count.
+fn sum(taken: &[(i32, StackSample)]) -> Samples {
+    let mut samples = Samples::new();
+    for (tid, sample) in taken {
+        let of_task = samples.entry(*tid).or_default();
+        match of_task.iter_mut().find(|known| known.user == sample.user && known.stack == sample.stack) {
+            Some(known) => known.count += 1,
+            None => of_task.push(sample.clone()),
+        }
+    }
+    samples
+}
+
 impl FreezeWatch for WatchedWait<'_> {
     async fn changed(&mut self, pending: &Pending, at_most: Duration) -> io::Result<()> {
+        let mut at_most = at_most;
+        if let Some(looks) = &mut self.looks {
+            looks.look_if_due(self.witness, || sum(&self.samples));
+            at_most = at_most.min(looks.due_in());
+        }
         if !self.witness.has_bpf() {
             return FileWatch.changed(pending, at_most).await;
         }
-        if !self.sampling && self.started.elapsed() >= SLOW {
+        if !self.sampling && self.started.elapsed() >= self.sample_after {
             self.sampling = true;
             self.witness.start_sampling(SAMPLE_HZ);
         }
-        let at_most = if self.sampling { at_most } else { at_most.min(SLOW) };
+        let at_most = if self.sampling { at_most } else { at_most.min(self.sample_after) };
         let at_most = match self.session.hierarchy() {
             Hierarchy::V1 => at_most.max(V1_SAFETY),
             Hierarchy::V2 => at_most,

@@ -105,7 +105,7 @@ impl Witness {
     pub fn look(&mut self) -> Vec<TaskSnapshot> {
         match self.walk(Scope::Watched, Stacks::None) {
             Some(tasks) => tasks,
-            None => self.subtree_by_procfs(false),
+            None => subtree_by_procfs(&self.cgroup, false),
         }
     }
 
@@ -113,32 +113,16 @@ impl Witness {
     pub fn look_at_host(&mut self) -> Vec<TaskSnapshot> {
         match self.walk(Scope::Host, Stacks::NotFrozen) {
             Some(tasks) => tasks,
-            None => self.host_by_procfs(),
+            None => host_by_procfs(&self.cgroup),
         }
     }
 
-    fn host_by_procfs(&self) -> Vec<TaskSnapshot> {
-        let mut tasks = self.subtree_by_procfs(true);
-        let inside: HashSet<i32> = tasks.iter().map(|task| task.tid).collect();
-        let outside: Vec<i32> = procfs::host_tids().into_iter().filter(|tid| !inside.contains(tid)).collect();
-        tasks.extend(procfs::snapshot(&outside, false));
-        tasks
-    }
-
-    /// Tasks in the cgroup they are listed in. A cgroup that vanished has none.
-    fn subtree_by_procfs(&self, with_stacks: bool) -> Vec<TaskSnapshot> {
-        let mut all = Vec::new();
-        for cgroup in self.cgroup.subtree().unwrap_or_default() {
-            let mut tasks = procfs::snapshot(&cgroup.tasks().unwrap_or_default(), with_stacks);
-            for task in &mut tasks {
-                match cgroup.hierarchy {
-                    Hierarchy::V1 => task.cgroup_v1 = Some(cgroup.id),
-                    Hierarchy::V2 => task.cgroup_v2 = Some(cgroup.id),
-                }
-            }
-            all.append(&mut tasks);
+    /// The same, but what takes long is left for [`HostLook::tasks`], which another thread may call.
+    pub fn look_later(&mut self) -> HostLook {
+        match self.walk(Scope::Host, Stacks::NotFrozen) {
+            Some(tasks) => HostLook::Taken(tasks),
+            None => HostLook::ByProcfs(self.cgroup.clone()),
         }
-        all
     }
 
     fn walk(&mut self, scope: Scope, stacks: Stacks) -> Option<Vec<TaskSnapshot>> {
@@ -172,4 +156,46 @@ impl Witness {
         };
         ObserverReport { mode, lost_events, missing }
     }
+}
+
+/// A look at every task of the host.
+pub enum HostLook {
+    /// By the task iterator.
+    Taken(Vec<TaskSnapshot>),
+    /// To be taken from /proc, task by task.
+    ByProcfs(Cgroup),
+}
+
+impl HostLook {
+    /// The tasks.
+    pub fn tasks(self) -> Vec<TaskSnapshot> {
+        match self {
+            Self::Taken(tasks) => tasks,
+            Self::ByProcfs(cgroup) => host_by_procfs(&cgroup),
+        }
+    }
+}
+
+fn host_by_procfs(cgroup: &Cgroup) -> Vec<TaskSnapshot> {
+    let mut tasks = subtree_by_procfs(cgroup, true);
+    let inside: HashSet<i32> = tasks.iter().map(|task| task.tid).collect();
+    let outside: Vec<i32> = procfs::host_tids().into_iter().filter(|tid| !inside.contains(tid)).collect();
+    tasks.extend(procfs::snapshot(&outside, false));
+    tasks
+}
+
+/// Tasks in the cgroup they are listed in. A cgroup that vanished has none.
+fn subtree_by_procfs(top: &Cgroup, with_stacks: bool) -> Vec<TaskSnapshot> {
+    let mut all = Vec::new();
+    for cgroup in top.subtree().unwrap_or_default() {
+        let mut tasks = procfs::snapshot(&cgroup.tasks().unwrap_or_default(), with_stacks);
+        for task in &mut tasks {
+            match cgroup.hierarchy {
+                Hierarchy::V1 => task.cgroup_v1 = Some(cgroup.id),
+                Hierarchy::V2 => task.cgroup_v2 = Some(cgroup.id),
+            }
+        }
+        all.append(&mut tasks);
+    }
+    all
 }

@@ -2,6 +2,7 @@
 
 mod blockers;
 mod latency;
+mod slow;
 
 use super::document::{Document, ObserverMode, Outcome, UnknownTask};
 use super::style::Screen;
@@ -22,6 +23,7 @@ pub fn render(document: &Document, screen: Screen) -> String {
         let by_marks = document.observer.as_ref().is_some_and(|observer| observer.mode == ObserverMode::Bpf);
         parts.push(unknown(&document.unknown, by_marks, screen));
     }
+    parts.push(slow::render(document, screen));
     if let Some(latency) = &document.latency {
         parts.push(latency::render(latency, &document.tasks_detail, screen));
     }
