@@ -1,5 +1,7 @@
 //! Compares what the agent said of a case with what is right.
 
+mod slow;
+
 use std::collections::BTreeSet;
 
 use serde_json::Value;
@@ -29,6 +31,7 @@ pub fn json(stage: &Stage, ended: &Ended) -> Vec<String> {
     same("state", &document["state"], if stays { "FROZEN" } else { "THAWED" }.into());
     same("restored", &document["restored"], (!stays).into());
     wrong.extend(blockers(stage, &document));
+    wrong.extend(slow::json(stage, &document));
     wrong
 }
 
@@ -40,6 +43,7 @@ pub fn text(stage: &Stage, ended: &Ended) -> Vec<String> {
         wrong.push(format!("the exit code is {}, not {code}", ended.code()));
     }
     let mut needed = BTreeSet::new();
+    wrong.extend(slow::text(stage, &ended.stdout));
     for blocker in &stage.blockers {
         needed.extend([blocker.cause.to_owned(), blocker.tid.to_string()]);
         needed.extend(blocker.waits_for.iter().filter_map(|holder| match holder {

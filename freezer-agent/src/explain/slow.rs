@@ -114,7 +114,8 @@ impl SlowTask {
     /// How long it kept the freeze waiting, at least.
     #[must_use]
     pub fn took_ns(&self) -> Option<u64> {
-        self.request_to_frozen_ns.or(self.request_to_gone_ns).or(self.last_seen_not_frozen_ns)
+        let end = self.request_to_frozen_ns.or(self.request_to_gone_ns);
+        end.or(self.last_seen_not_frozen_ns).or(self.request_to_arrival_ns)
     }
 }
 
@@ -131,8 +132,10 @@ fn of_task(seen: &Seen<'_>, task: &TaskTimeline, limit_ns: u64) -> Option<SlowTa
     let frozen_ns = task.frozen_at.filter(|_| task.arrival == Some(Arrival::Entered)).map(after);
     let gone_ns = task.gone_at.filter(|_| task.gone && !task.was_frozen).map(after);
     let last_look = own.last().map(|&(at, _)| at);
-    let took = frozen_ns.or(gone_ns).or(last_look)?;
     let arrived_ns = task.late_at.map(after);
+    // v1 freezes a sleeper in place as it is moved in: no event tells, but it was not sooner than that.
+    let came_frozen = arrived_ns.filter(|_| task.arrival.is_some());
+    let took = frozen_ns.or(gone_ns).or(last_look).or(came_frozen)?;
     // What was forked and gone again before it could freeze kept nobody waiting for long.
     let passed_by =
         frozen_ns.is_none() && gone_ns.is_some() && took.saturating_sub(arrived_ns.unwrap_or(0)) < limit_ns;

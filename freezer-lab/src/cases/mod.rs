@@ -14,6 +14,7 @@ mod kernel_thread;
 mod kernel_work;
 mod lock_directory;
 mod lock_file_position;
+mod slow;
 mod userfault;
 
 use std::fmt;
@@ -88,6 +89,8 @@ pub struct Stage {
     pub outcome: Outcome,
     /// The tasks to be blamed; no other may be.
     pub blockers: Vec<Expected>,
+    /// The tasks to be told to be slow, where that is what the case is about.
+    pub slow: Vec<Slow>,
     /// To be called right before the freeze.
     pub trigger: Option<Trigger>,
     /// A time limit for the freeze that the mechanism surely outlasts.
@@ -122,6 +125,26 @@ pub struct Expected {
     pub exiting: bool,
 }
 
+/// A task that froze late, as a right diagnosis tells of it.
+#[derive(Clone, Debug)]
+pub struct Slow {
+    /// Who, why and by whom.
+    pub task: Expected,
+    /// What the sentence must name.
+    pub says: Option<&'static str>,
+}
+
+impl Slow {
+    fn new(task: Expected) -> Self {
+        Self { task, says: None }
+    }
+
+    fn saying(mut self, word: &'static str) -> Self {
+        self.says = Some(word);
+        self
+    }
+}
+
 /// A step on the way to the culprit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Holder {
@@ -151,6 +174,7 @@ impl Stage {
             cgroup,
             outcome: Outcome::TimedOut,
             blockers,
+            slow: Vec::new(),
             trigger: None,
             limit: Duration::from_millis(500),
         }
@@ -159,6 +183,16 @@ impl Stage {
     /// A freeze that succeeds.
     fn frozen(cgroup: Cgroup) -> Self {
         Self { outcome: Outcome::Frozen, limit: Duration::from_secs(10), ..Self::stuck(cgroup, Vec::new()) }
+    }
+
+    /// A freeze that succeeds late.
+    fn slow(cgroup: Cgroup, slow: Vec<Slow>) -> Self {
+        Self { slow, ..Self::frozen(cgroup) }
+    }
+
+    fn also_slow(mut self, slow: Slow) -> Self {
+        self.slow.push(slow);
+        self
     }
 
     /// Stuck only if this was done right before.
@@ -220,6 +254,8 @@ pub fn all() -> Vec<Case> {
         cpu_throttled::CASE,
         cpu_starved::CASE,
     ]);
+    all.extend([slow::FUSE, slow::LOCK, slow::MLOCK, slow::MUNMAP, slow::EXIT]);
+    all.extend([slow::QUOTA, slow::STARVED, slow::LATE]);
     all.extend([kernel_thread::CASE, frozen_elsewhere::CASE]);
     all.extend([harmless::STOPPED, harmless::TRACED, harmless::VFORK, harmless::FORK_STORM]);
     all.extend([harmless::SLEEPERS, harmless::BUSY, harmless::FROZEN_V2_FIRST, fs_frozen::WRITE_V1]);

@@ -12,7 +12,7 @@ use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{Pid, gettid};
 use serde::{Deserialize, Serialize};
 
-use super::{cpu, fork, memory, next_word, ready, sockets, userfault};
+use super::{cpu, fork, memory, next_word, ready, slow, sockets, userfault};
 use crate::error::{Error, Result, Tried as _};
 use crate::fuse;
 
@@ -93,6 +93,8 @@ pub enum Job {
     Family(usize),
     /// Attaches to a process as its tracer and stops it (`PTRACE_SEIZE`, `PTRACE_INTERRUPT`); then sleeps.
     Trace(i32),
+    /// What takes long and ends.
+    Slow(slow::Job),
 }
 
 /// What an ordinary task gets of a CPU that others want too.
@@ -153,6 +155,7 @@ impl Job {
             Self::ForkStorm(alive) => after_ready(|| fork::storm(alive)),
             Self::Family(children) => after_ready(|| fork::family(children)),
             Self::Trace(pid) => trace(Pid::from_raw(pid)),
+            Self::Slow(job) => job.run(),
         }
     }
 }

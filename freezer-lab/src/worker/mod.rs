@@ -7,6 +7,7 @@ mod cpu;
 mod fork;
 mod job;
 mod memory;
+pub mod slow;
 mod sockets;
 mod userfault;
 
