@@ -34,6 +34,8 @@ pub enum Mechanism {
     VforkWait,
     /// A sleep that v1 may freeze in place although it shows `D`.
     FreezableSleep,
+    /// The scheduler or an interrupt's way out: a timer sample that finds a task there was held up on its way to it.
+    Scheduling,
 }
 
 use Mechanism as M;
@@ -150,6 +152,23 @@ const TABLE: &[(&str, Mechanism, &str)] = &[
     ("__vm_munmap", M::LockCaller, "5.10, 6.1, 6.18"),
     ("do_mprotect_pkey", M::LockCaller, "5.10, 6.1, 6.18"),
     ("do_madvise", M::LockCaller, "5.10, 6.1, 6.18"),
+    // kernel/sched/core.c, kernel/entry/common.c, kernel/softirq.c: innermost frames of samples
+    ("finish_task_switch", M::Scheduling, "6.18"),
+    ("__schedule", M::Scheduling, "6.18"),
+    ("schedule", M::Scheduling, "6.18"),
+    ("preempt_schedule_irq", M::Scheduling, "6.18"),
+    ("preempt_schedule_common", M::Scheduling, "6.18"),
+    ("preempt_schedule", M::Scheduling, "6.18"),
+    ("__cond_resched", M::Scheduling, "6.18"),
+    ("raw_irqentry_exit_cond_resched", M::Scheduling, "6.18"),
+    ("irqentry_exit", M::Scheduling, "6.18"),
+    ("handle_softirqs", M::Scheduling, "6.18"),
+    ("__irq_exit_rcu", M::Scheduling, "6.18"),
+    ("irq_exit_rcu", M::Scheduling, "6.18"),
+    ("sysvec_apic_timer_interrupt", M::Scheduling, "6.18"),
+    ("asm_sysvec_apic_timer_interrupt", M::Scheduling, "6.18"),
+    ("sysvec_reschedule_ipi", M::Scheduling, "6.18"),
+    ("asm_sysvec_reschedule_ipi", M::Scheduling, "6.18"),
     // kernel/freezer.c, kernel/signal.c
     ("__refrigerator", M::Refrigerator, "5.10, 6.1, 6.12, 6.18, 7.3"),
     ("do_freezer_trap", M::FrozenTrap, "5.10, 6.1"),

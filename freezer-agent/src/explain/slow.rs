@@ -130,7 +130,9 @@ fn of_task(seen: &Seen<'_>, task: &TaskTimeline, limit_ns: u64) -> Option<SlowTa
         .collect();
     // One frozen in place by the write, or frozen before, did not keep anybody waiting.
     let frozen_ns = task.frozen_at.filter(|_| task.arrival == Some(Arrival::Entered)).map(after);
-    let gone_ns = task.gone_at.filter(|_| task.gone && !task.was_frozen).map(after);
+    // The move of any task of the host is an event: only what was seen inside was ever waited for.
+    let was_inside = task.exited || !own.is_empty() || task.spent != Spent::default();
+    let gone_ns = task.gone_at.filter(|_| task.gone && !task.was_frozen && was_inside).map(after);
     let last_look = own.last().map(|&(at, _)| at);
     let arrived_ns = task.late_at.map(after);
     // v1 freezes a sleeper in place as it is moved in: no event tells, but it was not sooner than that.

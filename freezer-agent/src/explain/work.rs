@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::facts::StackSample;
-use super::functions::base_name;
+use super::functions::{Mechanism, base_name, means};
 
 /// Where a task was found at work.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +28,9 @@ pub fn at_work(samples: &[StackSample]) -> Option<Work> {
     };
     let kernel = samples.iter().filter(|sample| !sample.user);
     let (function, there) = most(
-        kernel.clone().filter_map(|sample| Some((base_name(sample.stack.first()?), u64::from(sample.count)))),
+        kernel
+            .clone()
+            .filter_map(|sample| Some((base_name(innermost(&sample.stack)?), u64::from(sample.count)))),
     )?;
     let call = most(kernel.filter_map(|sample| {
         Some((sample.stack.iter().find_map(|frame| call(frame))?, u64::from(sample.count)))
@@ -40,6 +42,12 @@ pub fn at_work(samples: &[StackSample]) -> Option<Work> {
         kernel: count(false),
         user: count(true),
     })
+}
+
+/// The innermost function of the task's own: a timer that was held back fires as its CPU is handed over.
+fn innermost(stack: &[String]) -> Option<&str> {
+    let own = stack.iter().find(|frame| !means(frame, Mechanism::Scheduling));
+    own.or(stack.first()).map(String::as_str)
 }
 
 /// `__x64_sys_mlock` (`include/linux/syscalls.h`; arm64 and the compat entries have prefixes of their own).
@@ -93,7 +101,10 @@ mod tests {
     fn the_call_and_the_function_found_most_often_are_named() {
         let samples = [
             sample(3, &["clear_page_erms", "__x64_sys_mlock", "do_syscall_64"]),
-            sample(1, &["get_page_from_freelist", "__x64_sys_mlock", "do_syscall_64"]),
+            sample(
+                1,
+                &["finish_task_switch", "__schedule", "__cond_resched", "mlock_fixup", "__x64_sys_mlock"],
+            ),
             StackSample { count: 1, user: true, stack: Vec::new() },
         ];
         let work = at_work(&samples).expect("it was in the kernel");

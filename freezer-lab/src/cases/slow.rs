@@ -68,7 +68,7 @@ pub(super) const LOCK: Case = Case {
 /// One system call at work in the kernel.
 pub(super) const MLOCK: Case = Case {
     name: "slow-mlock",
-    about: "mlock of 24 GiB of address space, about a second of work in the kernel",
+    about: "mlock of 8 GiB of address space, about a second of work in the kernel",
     hierarchies: &Hierarchy::BOTH,
     set_up: |scene, place| at_work(scene, place, slow::Job::LockMemory, "mlock"),
 };

@@ -8,8 +8,8 @@ use super::job::{after_ready, sleep_for_ever};
 use super::memory::map_over_and_over;
 use crate::error::{Result, Tried as _};
 
-/// Memory to lock: about a second of work. All of it shows the same few megabytes.
-const TO_LOCK: usize = 24 << 30;
+/// Memory to lock: a second of work. All of it shows the same few megabytes.
+const TO_LOCK: usize = 8 << 30;
 
 /// Memory to unmap: some 0.7 s of work, and two seconds to prepare.
 const TO_UNMAP: usize = 48 << 30;

@@ -117,3 +117,9 @@ fn what_blocks_in_the_end_has_its_own_verdict() {
 fn without_events_the_looks_alone_name_the_slow() {
     assert_eq!(judge(&[], &[look(100, 7, Cause::FuseRequest)]), [(7, Cause::FuseRequest)]);
 }
+
+#[test]
+fn the_move_of_a_task_that_was_never_inside_is_not_told() {
+    let stranger = TaskTimeline { gone: true, gone_at: Some(300 * MS), ..TaskTimeline::new(1) };
+    assert_eq!(judge(&[stranger], &[]), []);
+}
