@@ -1,5 +1,6 @@
 //! Compares what the agent said of a case with what is right.
 
+mod hurts;
 mod slow;
 
 use std::collections::BTreeSet;
@@ -32,6 +33,7 @@ pub fn json(stage: &Stage, ended: &Ended) -> Vec<String> {
     same("restored", &document["restored"], (!stays).into());
     wrong.extend(blockers(stage, &document));
     wrong.extend(slow::json(stage, &document));
+    wrong.extend(hurts::json(&stage.hurts, &document));
     wrong
 }
 
@@ -44,6 +46,7 @@ pub fn text(stage: &Stage, ended: &Ended) -> Vec<String> {
     }
     let mut needed = BTreeSet::new();
     wrong.extend(slow::text(stage, &ended.stdout));
+    wrong.extend(hurts::text(&stage.hurts, &ended.stdout));
     for blocker in &stage.blockers {
         needed.extend([blocker.cause.to_owned(), blocker.tid.to_string()]);
         needed.extend(blocker.waits_for.iter().filter_map(|holder| match holder {

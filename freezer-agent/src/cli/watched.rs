@@ -9,11 +9,12 @@ use super::exit::Failure;
 use super::freeze::{self, Args};
 use crate::cgroupfs::Cgroup;
 use crate::control::{Ended, Interrupts, Request, Span, TaskCount, monotonic_ns};
+use crate::explain::harm::SideEffect;
 use crate::explain::slow::{Seen, slow};
 use crate::explain::{Facts, Look, record};
 use crate::model::{FreezerState, Session, TaskSnapshot};
 use crate::report::{Document, TaskDetail};
-use crate::session::{Explained, Looks, Samples, Watched, WatchedWait, Witness, explain, looks};
+use crate::session::{Explained, Looks, Samples, Watched, WatchedWait, Witness, explain, harm, looks};
 
 /// Freezes, watches, explains, and then keeps the request or puts back what was found.
 pub async fn freeze(
@@ -24,6 +25,7 @@ pub async fn freeze(
 ) -> Result<(Ended, Document), Failure> {
     let mut witness = Witness::new(cgroup, verbose);
     let before = look_before(cgroup, &mut witness)?;
+    let dumps = harm::dumps_under_way(cgroup);
     let mut request = Request::make(cgroup.clone())?;
     let span = request.written().unwrap_or_else(|| {
         let now = monotonic_ns();
@@ -61,6 +63,7 @@ pub async fn freeze(
         tell_slow(&session, &looks, &samples, args.slow, &mut document);
     }
     freeze::settle(request, &ended, args, &mut document)?;
+    document.side_effects = side_effects(&mut witness, &dumps, &document);
     // Only now: the file may lie on a mount that the frozen cgroup serves.
     if let (Some(facts), Some(file)) = (&facts, &args.record) {
         save(facts, file)?;
@@ -110,6 +113,17 @@ fn times(session: &Session, known_at: u64, document: &mut Document) {
     document.latency = Some(session.latency(frozen.then(|| known_at.saturating_sub(requested_at))));
     let timelines = session.timelines().into_iter().filter(|task| !task.gone);
     document.tasks_detail = timelines.map(|task| TaskDetail::of(&task, requested_at)).collect();
+}
+
+/// What the freeze broke: for the outside while it stands, for the inside what stays after it.
+fn side_effects(witness: &mut Witness, dumps: &[harm::Dump], document: &Document) -> Vec<SideEffect> {
+    let mut found = harm::dumps_cut(dumps);
+    found.extend(match document.state {
+        Some(FreezerState::Thawed) => harm::spins(&document.blockers),
+        Some(state) => harm::outsiders_hurt(witness, state == FreezerState::Frozen),
+        None => Vec::new(),
+    });
+    found
 }
 
 /// Where the time of the tasks that froze late went.

@@ -34,6 +34,10 @@ pub enum Mechanism {
     VforkWait,
     /// A sleep that v1 may freeze in place although it shows `D`.
     FreezableSleep,
+    /// A tracer waits in its attach until the stopped tracee has turned to it.
+    TracerAttach,
+    /// Waits for a child or tracee.
+    ChildWait,
     /// The scheduler or an interrupt's way out: a timer sample that finds a task there was held up on its way to it.
     Scheduling,
 }
@@ -152,6 +156,9 @@ const TABLE: &[(&str, Mechanism, &str)] = &[
     ("__vm_munmap", M::LockCaller, "5.10, 6.1, 6.18"),
     ("do_mprotect_pkey", M::LockCaller, "5.10, 6.1, 6.18"),
     ("do_madvise", M::LockCaller, "5.10, 6.1, 6.18"),
+    // kernel/ptrace.c, kernel/exit.c
+    ("ptrace_attach", M::TracerAttach, "6.18"),
+    ("do_wait", M::ChildWait, "6.18"),
     // kernel/sched/core.c, kernel/entry/common.c, kernel/softirq.c: innermost frames of samples
     ("finish_task_switch", M::Scheduling, "6.18"),
     ("__schedule", M::Scheduling, "6.18"),
@@ -206,6 +213,16 @@ pub fn base_name(frame: &str) -> &str {
 pub fn means(frame: &str, mechanism: Mechanism) -> bool {
     let name = base_name(frame);
     TABLE.iter().any(|(function, meaning, _)| *meaning == mechanism && *function == name)
+}
+
+/// Whether a sleep in this function is a wait for somebody, as far as any rule knows; not the rests that a freezer, a
+/// parent or an ordinary sleeper takes.
+#[must_use]
+pub fn is_known(frame: &str) -> bool {
+    let name = base_name(frame);
+    let rests =
+        [M::Refrigerator, M::FrozenTrap, M::VforkWait, M::FreezableSleep, M::ChildWait, M::Scheduling];
+    TABLE.iter().any(|(function, meaning, _)| *function == name && !rests.contains(meaning))
 }
 
 /// Index of the innermost frame with this meaning.

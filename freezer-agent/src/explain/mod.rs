@@ -5,6 +5,7 @@ pub mod cause;
 pub mod facts;
 mod follow;
 pub mod functions;
+pub mod harm;
 mod judge;
 pub mod record;
 mod rules;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::units;
 use crate::control::TaskCount;
+use crate::explain::harm::SideEffect;
 use crate::explain::{Blocker, SlowTask};
 use crate::model::{FreezerState, Hierarchy, Latency, Name, TaskState, TaskTimeline};
 
@@ -151,6 +152,9 @@ pub struct Document {
     /// How long the write of the request itself took, ns, where that was as long as the limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slow_write_ns: Option<u64>,
+    /// What the freeze broke, as far as it was found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub side_effects: Vec<SideEffect>,
     /// Every task's way, slowest first (with `--explain`).
     pub tasks_detail: Vec<TaskDetail>,
 }
@@ -178,6 +182,7 @@ impl Document {
             slow: Vec::new(),
             slow_limit_ns: None,
             slow_write_ns: None,
+            side_effects: Vec::new(),
             tasks_detail: Vec::new(),
         }
     }

@@ -3,6 +3,7 @@
 
 mod costs;
 mod explain;
+pub mod harm;
 pub mod looks;
 mod wait;
 mod witness;

@@ -117,7 +117,15 @@ impl Witness {
         }
     }
 
-    /// The same, but what takes long is left for [`HostLook::tasks`], which another thread may call.
+    /// Every task of the host, without stacks.
+    pub fn look_at_host_without_stacks(&mut self) -> Vec<TaskSnapshot> {
+        match self.walk(Scope::Host, Stacks::None) {
+            Some(tasks) => tasks,
+            None => host_by_procfs(&self.cgroup),
+        }
+    }
+
+    /// As [`Self::look_at_host`], but what takes long is left for [`HostLook::tasks`], which another thread may call.
     pub fn look_later(&mut self) -> HostLook {
         match self.walk(Scope::Host, Stacks::NotFrozen) {
             Some(tasks) => HostLook::Taken(tasks),

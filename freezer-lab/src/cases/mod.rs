@@ -10,6 +10,7 @@ mod fuse_flush_in_exit;
 mod fuse_server;
 mod fuse_threads;
 mod harmless;
+mod hurts;
 mod kernel_thread;
 mod kernel_work;
 mod lock_directory;
@@ -91,6 +92,8 @@ pub struct Stage {
     pub blockers: Vec<Expected>,
     /// The tasks to be told to be slow, where that is what the case is about.
     pub slow: Vec<Slow>,
+    /// Whom the freeze hurts; nobody else may be told.
+    pub hurts: Vec<Hurt>,
     /// To be called right before the freeze.
     pub trigger: Option<Trigger>,
     /// A time limit for the freeze that the mechanism surely outlasts.
@@ -145,6 +148,17 @@ impl Slow {
     }
 }
 
+/// Somebody whom a freeze hurts.
+#[derive(Clone, Copy, Debug)]
+pub struct Hurt {
+    /// Kind of the harm.
+    pub kind: &'static str,
+    /// The process that is hurt.
+    pub pid: i32,
+    /// The frozen process it waits for, where it does.
+    pub by: Option<i32>,
+}
+
 /// A step on the way to the culprit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Holder {
@@ -175,6 +189,7 @@ impl Stage {
             outcome: Outcome::TimedOut,
             blockers,
             slow: Vec::new(),
+            hurts: Vec::new(),
             trigger: None,
             limit: Duration::from_millis(500),
         }
@@ -188,6 +203,11 @@ impl Stage {
     /// A freeze that succeeds late.
     fn slow(cgroup: Cgroup, slow: Vec<Slow>) -> Self {
         Self { slow, ..Self::frozen(cgroup) }
+    }
+
+    fn hurting(mut self, hurts: impl Into<Vec<Hurt>>) -> Self {
+        self.hurts = hurts.into();
+        self
     }
 
     fn also_slow(mut self, slow: Slow) -> Self {
@@ -256,6 +276,7 @@ pub fn all() -> Vec<Case> {
     ]);
     all.extend([slow::FUSE, slow::LOCK, slow::MLOCK, slow::MUNMAP, slow::EXIT]);
     all.extend([slow::QUOTA, slow::STARVED, slow::LATE]);
+    all.extend([hurts::FUSE, hurts::LOCK, hurts::TRACER, hurts::CORE_DUMP]);
     all.extend([kernel_thread::CASE, frozen_elsewhere::CASE]);
     all.extend([harmless::STOPPED, harmless::TRACED, harmless::VFORK, harmless::FORK_STORM]);
     all.extend([harmless::SLEEPERS, harmless::BUSY, harmless::FROZEN_V2_FIRST, fs_frozen::WRITE_V1]);

@@ -12,7 +12,7 @@ use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{Pid, gettid};
 use serde::{Deserialize, Serialize};
 
-use super::{cpu, fork, memory, next_word, ready, slow, sockets, userfault};
+use super::{cpu, fork, hurt, memory, next_word, ready, slow, sockets, userfault};
 use crate::error::{Error, Result, Tried as _};
 use crate::fuse;
 
@@ -95,6 +95,8 @@ pub enum Job {
     Trace(i32),
     /// What takes long and ends.
     Slow(slow::Job),
+    /// What a freeze hurts.
+    Hurt(hurt::Job),
 }
 
 /// What an ordinary task gets of a CPU that others want too.
@@ -156,6 +158,7 @@ impl Job {
             Self::Family(children) => after_ready(|| fork::family(children)),
             Self::Trace(pid) => trace(Pid::from_raw(pid)),
             Self::Slow(job) => job.run(),
+            Self::Hurt(job) => job.run(),
         }
     }
 }

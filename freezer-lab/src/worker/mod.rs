@@ -5,6 +5,7 @@
 
 mod cpu;
 mod fork;
+pub mod hurt;
 mod job;
 mod memory;
 pub mod slow;
