@@ -199,10 +199,10 @@ fn why(seen: &Seen<'_>, task: &TaskTimeline, own: &[(u64, &Blocker)], took: u64,
         return late(task, arrived);
     }
     let samples = seen.samples.get(&task.tid).map_or(&[][..], Vec::as_slice);
-    let mut why = match by_looks(task.spent, own, took) {
+    let mut why = match by_looks(task.spent, own, took, limit_ns) {
         Some(blocker) if blocker.cause == Cause::KernelWork => at_work(samples, blocker),
         Some(blocker) => told(blocker),
-        None => by_events(task, samples),
+        None => by_events(task, samples, limit_ns),
     };
     if let Some(arrived) = arrived {
         why.evidence.notes.push(format!("it came {} ms after the request itself", arrived / 1_000_000));
@@ -224,7 +224,7 @@ fn late(task: &TaskTimeline, arrived: u64) -> Why {
 
 /// The look whose finding covers most of the time: each stands for the time since the one before, the last one also
 /// for what came after it.
-fn by_looks<'a>(spent: Spent, own: &[(u64, &'a Blocker)], took: u64) -> Option<&'a Blocker> {
+fn by_looks<'a>(spent: Spent, own: &[(u64, &'a Blocker)], took: u64, limit_ns: u64) -> Option<&'a Blocker> {
     let mut covered: Vec<(Cause, u64)> = Vec::new();
     let mut since = 0;
     for (n, &(at, blocker)) in own.iter().enumerate() {
@@ -236,22 +236,25 @@ fn by_looks<'a>(spent: Spent, own: &[(u64, &'a Blocker)], took: u64) -> Option<&
             None => covered.push((blocker.cause, ns)),
         }
     }
-    covered.retain(|&(cause, _)| fits(cause, spent));
+    covered.retain(|&(cause, _)| fits(cause, spent, limit_ns));
     let (best, _) = covered.into_iter().max_by_key(|&(_, ns)| ns)?;
     // Its last word: a chain is longest when nothing moves any more.
     own.iter().rev().find(|(_, blocker)| blocker.cause == best).map(|&(_, blocker)| blocker)
 }
 
 /// Whether a look's cause agrees with what the events say the task spent its time on.
-fn fits(cause: Cause, spent: Spent) -> bool {
+fn fits(cause: Cause, spent: Spent, limit_ns: u64) -> bool {
+    // Work that is slow by itself waits for its CPU the longer for being long.
+    let long_work = spent.running_ns >= limit_ns;
     let most = spent.running_ns.max(spent.runnable_ns).max(spent.asleep_ns);
     if most == 0 {
         return true;
     }
     match cause {
         Cause::Running => false,
-        Cause::CpuThrottled | Cause::CpuStarved => spent.runnable_ns == most,
-        Cause::KernelWork => spent.running_ns == most,
+        Cause::CpuThrottled => spent.runnable_ns == most,
+        Cause::CpuStarved => spent.runnable_ns == most && !long_work,
+        Cause::KernelWork => spent.running_ns == most || long_work,
         // These go round: they sleep, wait and run by turns.
         Cause::Exiting | Cause::Userfault | Cause::LateArrival => true,
         _ => spent.asleep_ns == most,
@@ -279,7 +282,7 @@ fn at_work(samples: &[StackSample], blocker: &Blocker) -> Why {
 }
 
 /// Nobody looked while it mattered: the events still say what kind of wait it was.
-fn by_events(task: &TaskTimeline, samples: &[StackSample]) -> Why {
+fn by_events(task: &TaskTimeline, samples: &[StackSample], limit_ns: u64) -> Why {
     let Spent { running_ns, runnable_ns, asleep_ns } = task.spent;
     let work = work::at_work(samples).filter(|work| work.kernel > work.user);
     let ms = |ns: u64| ns / 1_000_000;
@@ -290,7 +293,7 @@ fn by_events(task: &TaskTimeline, samples: &[StackSample]) -> Why {
             "began to exit after the request, and tore its memory or files down".to_owned(),
         );
     }
-    if running_ns >= runnable_ns.max(asleep_ns) && running_ns > 0 {
+    if running_ns >= limit_ns || running_ns >= runnable_ns.max(asleep_ns) && running_ns > 0 {
         return match work {
             Some(work) => {
                 let mut why = Why::new(Cause::KernelWork, Certainty::Likely, work.sentence());

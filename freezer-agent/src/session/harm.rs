@@ -16,9 +16,9 @@ use crate::source::procfs;
 /// Before the request no more time than this is spent on looking for dumps under way.
 const DUMP_LOOK: Duration = Duration::from_millis(5);
 /// How long a task is watched that may spin.
-const SPIN_LOOK: Duration = Duration::from_millis(40);
-/// Looks at its stack, some 10 µs each.
-const SPIN_LOOKS: usize = 1000;
+const SPIN_LOOK: Duration = Duration::from_millis(400);
+/// As much as it must have run meanwhile, ns.
+const SPIN_RUN_NS: u64 = 10_000_000;
 
 /// A process that writes its core dump.
 #[derive(Clone, Debug)]
@@ -74,30 +74,30 @@ pub fn spins(blockers: &[Blocker]) -> Vec<SideEffect> {
         .filter(|blocker| blocker.cause == Cause::Userfault)
         .filter_map(|blocker| Some((blocker, ran_ns(blocker.tid)?)))
         .collect();
-    if suspects.is_empty() {
-        return Vec::new();
-    }
+    let spins = |&(blocker, before): &(&Blocker, u64)| spins_on(blocker, before);
+    suspects.iter().filter_map(spins).collect()
+}
+
+/// Watches one task until it is seen in its fault after having run for a while, or gives up.
+fn spins_on(blocker: &Blocker, before: u64) -> Option<SideEffect> {
     let begun = Instant::now();
-    std::thread::sleep(SPIN_LOOK);
-    let over_ns = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
-    let mut found = Vec::new();
-    for (blocker, before) in suspects {
-        let ran = ran_ns(blocker.tid).map_or(0, |after| after.saturating_sub(before));
-        // A thawed task that was served has better to do than this; a loaded machine leaves a spinning one a part.
-        if ran * 4 >= over_ns && still_faults(blocker.tid) {
-            found.push(spin(blocker, ran, over_ns));
+    let mut faults = false;
+    while begun.elapsed() < SPIN_LOOK {
+        // Its stack is told only while it is off its CPU, which a spinning task is for a moment in each round.
+        faults |= contains(&procfs::stack(blocker.tid), Mechanism::Userfault);
+        let over_ns = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let ran = ran_ns(blocker.tid)?.saturating_sub(before);
+        // One that was served has better to do; a loaded machine leaves a spinning one only a part of its CPU.
+        if faults && ran >= SPIN_RUN_NS && ran * 8 >= over_ns {
+            return Some(spin(blocker, ran, over_ns));
         }
+        std::thread::sleep(Duration::from_micros(100));
     }
-    found
+    None
 }
 
 /// Time on a CPU so far, ns: the first number of `schedstat` (`fs/proc/base.c`, `proc_pid_schedstat`).
 fn ran_ns(tid: i32) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{tid}/schedstat")).ok()?;
     text.split_ascii_whitespace().next()?.parse().ok()
-}
-
-/// Its stack is told only while it is off its CPU, which a spinning task is for a moment in each round.
-fn still_faults(tid: i32) -> bool {
-    (0..SPIN_LOOKS).any(|_| contains(&procfs::stack(tid), Mechanism::Userfault))
 }

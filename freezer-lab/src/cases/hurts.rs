@@ -31,7 +31,7 @@ pub(super) const FUSE: Case = Case {
 /// A task frozen in place with a lock in its hands.
 ///
 /// The wait for leave to write to a frozen filesystem is freezable (include/linux/fs.h, `__sb_start_write`), and
-/// write(2) comes to it with the lock of the file's position held (fs/read_write.c, `ksys_write`): whoever shares the
+/// `write(2)` comes to it with the lock of the file's position held (`ksys_write`): whoever shares the
 /// open file waits for that lock.
 pub(super) const LOCK: Case = Case {
     name: "hurts-lock-waiter",

@@ -27,7 +27,7 @@ pub fn json(hurts: &[Hurt], document: &Value) -> Vec<String> {
 
 /// Everything missing on the screen.
 pub fn text(hurts: &[Hurt], screen: &str) -> Vec<String> {
-    if hurts.is_empty() != !screen.contains("This freeze hurts:") {
+    if hurts.is_empty() == screen.contains("This freeze hurts:") {
         return vec![format!("the section of what it hurts is wrong: {hurts:?} expected")];
     }
     let words = hurts.iter().flat_map(|hurt| [hurt.kind.to_owned(), hurt.pid.to_string()]);

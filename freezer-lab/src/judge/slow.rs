@@ -15,13 +15,15 @@ pub(super) fn json(stage: &Stage, document: &Value) -> Vec<String> {
     let mut wrong: Vec<String> = found
         .iter()
         .filter(|task| !BY_LOAD.iter().any(|cause| task["cause"] == *cause))
+        // What a freeze hurts may take its time over it.
+        .filter(|task| !stage.hurts.iter().any(|hurt| task["tgid"] == hurt.pid))
         .filter(|task| !stage.slow.iter().any(|slow| task["tid"] == slow.task.tid))
         .map(|task| format!("wrongly told to be slow: {task}"))
         .collect();
     for slow in &stage.slow {
         match found.iter().find(|task| task["tid"] == slow.task.tid) {
             Some(task) => {
-                wrong.extend(flaws(slow, task).into_iter().map(|flaw| format!("{flaw}, in {task}")))
+                wrong.extend(flaws(slow, task).into_iter().map(|flaw| format!("{flaw}, in {task}")));
             }
             None => wrong.push(format!("{} is not told to be slow", slow.task.tid)),
         }
@@ -40,7 +42,7 @@ pub(super) fn text(stage: &Stage, screen: &str) -> Vec<String> {
             }
         }
     }
-    if stage.slow.is_empty() && screen.contains("Slow: ") && !by_load(screen) {
+    if stage.slow.is_empty() && stage.hurts.is_empty() && screen.contains("Slow: ") && !by_load(screen) {
         wrong.push("there is a section of slow tasks where nothing was slow".to_owned());
     }
     if screen.lines().count() > 60 {

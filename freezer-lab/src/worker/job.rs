@@ -157,7 +157,7 @@ impl Job {
             Self::ForkStorm(alive) => after_ready(|| fork::storm(alive)),
             Self::Family(children) => after_ready(|| fork::family(children)),
             Self::Trace(pid) => trace(Pid::from_raw(pid)),
-            Self::Slow(job) => job.run(),
+            Self::Slow(job) => slow::run(job),
             Self::Hurt(job) => job.run(),
         }
     }

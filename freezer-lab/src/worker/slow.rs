@@ -23,19 +23,18 @@ pub enum Job {
     Unmap,
 }
 
-impl Job {
-    pub(super) fn run(self) -> Result<()> {
-        match self {
-            Self::LockMemory => {
-                let start = map_over_and_over(TO_LOCK, MapFlags::empty())?;
-                // SAFETY: a range of our own; locking changes nothing in it.
-                one_call("lock", || unsafe { libc::mlock(start.as_ptr(), TO_LOCK) })
-            }
-            Self::Unmap => {
-                let start = map_over_and_over(TO_UNMAP, MapFlags::MAP_POPULATE)?;
-                // SAFETY: a range of our own that nothing refers to.
-                one_call("unmap", || unsafe { libc::munmap(start.as_ptr(), TO_UNMAP) })
-            }
+/// Does it. No method of [`Job`]: a type that is read from text has no unsafe ones.
+pub(super) fn run(job: Job) -> Result<()> {
+    match job {
+        Job::LockMemory => {
+            let start = map_over_and_over(TO_LOCK, MapFlags::empty())?;
+            // SAFETY: a range of our own; locking changes nothing in it.
+            one_call("lock", || unsafe { libc::mlock(start.as_ptr(), TO_LOCK) })
+        }
+        Job::Unmap => {
+            let start = map_over_and_over(TO_UNMAP, MapFlags::MAP_POPULATE)?;
+            // SAFETY: a range of our own that nothing refers to.
+            one_call("unmap", || unsafe { libc::munmap(start.as_ptr(), TO_UNMAP) })
         }
     }
 }

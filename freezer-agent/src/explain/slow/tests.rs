@@ -123,3 +123,10 @@ fn the_move_of_a_task_that_was_never_inside_is_not_told() {
     let stranger = TaskTimeline { gone: true, gone_at: Some(300 * MS), ..TaskTimeline::new(1) };
     assert_eq!(judge(&[stranger], &[]), []);
 }
+
+#[test]
+fn long_work_on_a_busy_cpu_is_work_still() {
+    let spent = Spent { running_ns: 200 * MS, runnable_ns: 900 * MS, asleep_ns: 0 };
+    let looks = [look(100, 1, Cause::KernelWork), look(200, 1, Cause::CpuStarved)];
+    assert_eq!(judge(&[task(1, 1100, spent)], &looks), [(1, Cause::KernelWork)]);
+}
