@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::exit::Failure;
 use super::freeze::{self, Args};
+use super::output;
 use crate::cgroupfs::Cgroup;
 use crate::control::{Ended, Interrupts, Request, Span, TaskCount, monotonic_ns};
 use crate::explain::harm::SideEffect;
@@ -14,15 +15,15 @@ use crate::explain::slow::{Seen, slow};
 use crate::explain::{Facts, Look, record};
 use crate::model::{FreezerState, Session, TaskSnapshot};
 use crate::report::{Document, TaskDetail};
-use crate::session::{Explained, Looks, Samples, Watched, WatchedWait, Witness, explain, harm, looks};
+use crate::session::{Costs, Explained, Looks, Samples, Watched, WatchedWait, Witness, explain, harm, looks};
 
-/// Freezes, watches, explains, and then keeps the request or puts back what was found.
+/// Freezes, watches, explains, keeps the request or puts back what was found, and prints.
 pub async fn freeze(
     cgroup: &Cgroup,
     args: &Args,
     verbose: bool,
     interrupts: &Interrupts,
-) -> Result<(Ended, Document), Failure> {
+) -> Result<Ended, Failure> {
     let mut witness = Witness::new(cgroup, verbose);
     let before = look_before(cgroup, &mut witness)?;
     let dumps = harm::dumps_under_way(cgroup);
@@ -35,14 +36,14 @@ pub async fn freeze(
     let mut wait = WatchedWait::new(&mut witness, span).with_looks(looks);
     let mut ended = request.wait(args.timeout, &mut wait, interrupts).await?;
     let known_at = monotonic_ns();
-    let Watched { mut session, samples, looks } = wait.finish(ended == Ended::Frozen);
+    let Watched { mut session, samples, last_look, looks } = wait.finish(ended == Ended::Frozen);
     let frozen_before = before.iter().filter(|task| task.frozen_in(cgroup.hierarchy) == Some(true));
     session.frozen_before(frozen_before.map(|task| task.tid));
 
     let mut explained = None;
     if ended != Ended::Frozen {
         let asked_ns_ago = Some(known_at.saturating_sub(span.start_ns));
-        let found = explain(&mut witness, asked_ns_ago, samples.clone(), &before);
+        let found = explain(&mut witness, asked_ns_ago, samples.clone(), &before, last_look);
         if ended == Ended::TimedOut && found.nobody_blocks() && request.look_twice()?.is_none() {
             // The last task got there while we looked.
             ended = Ended::Frozen;
@@ -69,9 +70,11 @@ pub async fn freeze(
         save(facts, file)?;
     }
     if args.timings {
-        timings(span, &session, known_at, &mut witness);
+        timings(span, &session, known_at, &ended, &mut witness);
     }
-    Ok((ended, document))
+    // Before the kernel side is taken down, which nobody need wait for.
+    output::document(&document, args.json)?;
+    Ok(ended)
 }
 
 fn tell_blockers(
@@ -146,8 +149,9 @@ pub fn save(facts: &Facts, path: &Path) -> Result<(), Failure> {
 }
 
 /// For the benchmark.
-fn timings(span: Span, session: &Session, known_at: u64, witness: &mut Witness) {
-    let costs = witness.costs();
+fn timings(span: Span, session: &Session, known_at: u64, ended: &Ended, witness: &mut Witness) {
+    // Measured only where nobody waits for a verdict: that takes its time.
+    let costs = if *ended == Ended::Frozen { witness.costs() } else { Costs::default() };
     eprintln!(
         "{}",
         serde_json::json!({

@@ -4,9 +4,11 @@ mod case;
 pub mod cause;
 pub mod facts;
 mod follow;
+mod foresee;
 pub mod functions;
 pub mod harm;
 mod judge;
+pub mod manual;
 pub mod record;
 mod rules;
 pub mod slow;
@@ -20,9 +22,12 @@ mod arbitrary;
 mod examples;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_supervisors;
 
 pub use cause::Cause;
 pub use facts::Facts;
+pub use foresee::{Foreseen, foresee};
 pub use judge::judge;
 pub use rules::catalogue;
 pub use slow::{Look, SlowTask};

@@ -33,10 +33,11 @@ impl Gatherer<'_> {
                 others.push(TaskFacts { task: task.clone(), details: None });
             }
         }
-        let found = self.scan_descriptors(&others);
+        let found = self.scan_descriptors(&others, &BTreeSet::new());
         let known: BTreeSet<i32> = tasks.iter().chain(&others).map(|facts| facts.task.tid).collect();
-        let holders = found.fuse.iter().flat_map(|connection| &connection.servers).copied();
-        let holders: BTreeSet<i32> = holders.chain(found.userfaultfds.iter().map(|fd| fd.pid)).collect();
+        let (helpers, keys) = self.helpers(&others, &BTreeSet::new());
+        let mut holders: BTreeSet<i32> = found.holders().collect();
+        holders.extend(helpers.iter().map(|helper| helper.pid));
         let holders = holders.difference(&known).filter_map(|tid| self.by_tid.get(tid));
         others.extend(holders.map(|&task| TaskFacts { task: task.clone(), details: None }));
         let hosts = cgroups::Mounted::read(&self.proc);
@@ -53,6 +54,12 @@ impl Gatherer<'_> {
             fuse: found.fuse,
             userfaultfds: found.userfaultfds,
             quotas: Vec::new(),
+            seccomp: found.seccomp,
+            fanotify: found.fanotify,
+            automounts: found.automounts,
+            helpers,
+            keys,
+            memory: Vec::new(),
             cgroups,
             gaps: std::mem::take(&mut self.gaps).into_iter().collect(),
         }

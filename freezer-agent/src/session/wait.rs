@@ -5,10 +5,10 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::{Looks, Witness};
-use crate::control::{FileWatch, FreezeWatch, Pending, Span};
+use crate::control::{FileWatch, FreezeWatch, Pending, Span, Suspect};
 use crate::explain::Look;
 use crate::explain::facts::StackSample;
-use crate::model::{Event, EventKind, Hierarchy, Session};
+use crate::model::{Event, EventKind, Hierarchy, Session, TaskSnapshot, TaskState};
 
 /// A freeze that takes longer than this is sampled.
 const LONG: Duration = Duration::from_millis(30);
@@ -20,6 +20,18 @@ const V1_SAFETY: Duration = Duration::from_millis(10);
 /// Timer samples by thread id.
 pub type Samples = HashMap<i32, Vec<StackSample>>;
 
+/// What a watch came to.
+pub struct Watched {
+    /// The session so far.
+    pub session: Session,
+    /// Samples taken of each task.
+    pub samples: Samples,
+    /// The look at the whole host that was taken when the time was up, where there was one.
+    pub last_look: Option<Vec<TaskSnapshot>>,
+    /// Looks at what was not frozen, where the freeze was slow.
+    pub looks: Vec<Look>,
+}
+
 /// Feeds a [`Session`] with what the [`Witness`] sees, and wakes when something may have become frozen.
 pub struct WatchedWait<'w> {
     witness: &'w mut Witness,
@@ -30,16 +42,7 @@ pub struct WatchedWait<'w> {
     sampling: bool,
     sample_after: Duration,
     looks: Option<Looks>,
-}
-
-/// What a wait saw.
-pub struct Watched {
-    /// Every task's way.
-    pub session: Session,
-    /// Timer samples.
-    pub samples: Samples,
-    /// Looks at what was not frozen, where the freeze was slow.
-    pub looks: Vec<Look>,
+    last_look: Option<Vec<TaskSnapshot>>,
 }
 
 impl<'w> WatchedWait<'w> {
@@ -59,6 +62,7 @@ impl<'w> WatchedWait<'w> {
             sampling: false,
             sample_after: LONG,
             looks: None,
+            last_look: None,
         }
     }
 
@@ -79,7 +83,7 @@ impl<'w> WatchedWait<'w> {
         self.witness.drain(&mut self.events);
         self.digest();
         let looks = self.looks.take().map_or_else(Vec::new, |looks| looks.finish(wait));
-        Watched { samples: sum(&self.samples), session: self.session, looks }
+        Watched { samples: sum(&self.samples), session: self.session, last_look: self.last_look, looks }
     }
 
     /// Samples what runs, for `duration`; nothing where there is no BPF.
@@ -135,6 +139,28 @@ fn sum(taken: &[(i32, StackSample)]) -> Samples {
 }
 
 impl FreezeWatch for WatchedWait<'_> {
+    fn patience(&self) -> Duration {
+        match self.session.hierarchy() {
+            Hierarchy::V1 if self.witness.has_bpf() => V1_SAFETY,
+            _ => Duration::ZERO,
+        }
+    }
+
+    fn suspects(&mut self, last: bool) -> Option<Vec<Suspect>> {
+        let tasks = if last { self.witness.look_at_host_by_bpf()? } else { self.witness.look_by_bpf()? };
+        let stuck = |task: &&TaskSnapshot| {
+            task.kernel_thread
+                || task.state == TaskState::Uninterruptible && task.frozen_in(Hierarchy::V2) != Some(true)
+        };
+        let found = tasks.iter().filter(stuck);
+        let found =
+            found.filter_map(|task| Some(Suspect { tid: task.tid, cgroup: task.cgroup_v2? })).collect();
+        if last {
+            self.last_look = Some(tasks);
+        }
+        Some(found)
+    }
+
     async fn changed(&mut self, pending: &Pending, at_most: Duration) -> io::Result<()> {
         let mut at_most = at_most;
         if let Some(looks) = &mut self.looks {
@@ -149,10 +175,6 @@ impl FreezeWatch for WatchedWait<'_> {
             self.witness.start_sampling(SAMPLE_HZ);
         }
         let at_most = if self.sampling { at_most } else { at_most.min(self.sample_after) };
-        let at_most = match self.session.hierarchy() {
-            Hierarchy::V1 => at_most.max(V1_SAFETY),
-            Hierarchy::V2 => at_most,
-        };
         let mut files = FileWatch;
         let files = files.changed(pending, at_most);
         tokio::pin!(files);

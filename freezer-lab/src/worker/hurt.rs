@@ -39,7 +39,7 @@ impl Job {
     pub(super) fn run(self) -> Result<()> {
         match self {
             Self::WriteThrough { pid, fd } => {
-                let mut file = File::from(userfault::copy(pid, fd)?);
+                let mut file = File::from(userfault::copy_of(pid, fd)?);
                 after_ready(|| file.write_all(b"x").tried("write", "a shared file"))
             }
             Self::TraceAndWait(pid) => {

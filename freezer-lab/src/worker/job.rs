@@ -12,7 +12,7 @@ use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{Pid, gettid};
 use serde::{Deserialize, Serialize};
 
-use super::{cpu, fork, hurt, memory, next_word, ready, slow, sockets, userfault};
+use super::{cpu, fork, hurt, memory, next_word, ready, slow, sockets, supervised, tasks, userfault};
 use crate::error::{Error, Result, Tried as _};
 use crate::fuse;
 
@@ -97,6 +97,10 @@ pub enum Job {
     Slow(slow::Job),
     /// What a freeze hurts.
     Hurt(hurt::Job),
+    /// Needs another process's answer, or owes it.
+    Supervised(supervised::Job),
+    /// Has threads that go, or is moved, or waits for memory.
+    Tasks(tasks::Job),
 }
 
 /// What an ordinary task gets of a CPU that others want too.
@@ -159,6 +163,8 @@ impl Job {
             Self::Trace(pid) => trace(Pid::from_raw(pid)),
             Self::Slow(job) => slow::run(job),
             Self::Hurt(job) => job.run(),
+            Self::Supervised(job) => job.run(),
+            Self::Tasks(job) => job.run(),
         }
     }
 }

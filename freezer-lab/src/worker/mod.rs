@@ -10,6 +10,8 @@ mod job;
 mod memory;
 pub mod slow;
 mod sockets;
+pub mod supervised;
+pub(crate) mod tasks;
 mod userfault;
 
 use std::env;
