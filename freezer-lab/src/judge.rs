@@ -1,5 +1,8 @@
 //! Compares what the agent said of a case with what is right.
 
+mod hurts;
+mod slow;
+
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -49,6 +52,10 @@ impl fmt::Display for Flaw {
     }
 }
 
+fn rest(sentences: Vec<String>) -> impl Iterator<Item = Flaw> {
+    sentences.into_iter().map(|what| Flaw::new(Aspect::Rest, what))
+}
+
 /// Everything wrong with the JSON of a freeze; empty: all is right.
 pub fn json(stage: &Stage, ended: &Ended) -> Vec<Flaw> {
     let document = match ended.json() {
@@ -71,6 +78,8 @@ pub fn json(stage: &Stage, ended: &Ended) -> Vec<Flaw> {
     same("state", &document["state"], if stays { "FROZEN" } else { "THAWED" }.into());
     same("restored", &document["restored"], (!stays).into());
     wrong.extend(blockers(stage, &document));
+    wrong.extend(rest(slow::json(stage, &document)));
+    wrong.extend(rest(hurts::json(&stage.hurts, &document)));
     wrong
 }
 
@@ -82,6 +91,8 @@ pub fn text(stage: &Stage, ended: &Ended) -> Vec<Flaw> {
         wrong.push(Flaw::new(Aspect::Rest, format!("the exit code is {}, not {code}", ended.code())));
     }
     let mut needed = BTreeSet::new();
+    wrong.extend(rest(slow::text(stage, &ended.stdout)));
+    wrong.extend(rest(hurts::text(&stage.hurts, &ended.stdout)));
     for blocker in &stage.blockers {
         needed
             .extend([(Aspect::Cause, blocker.cause.to_owned()), (Aspect::Blockers, blocker.tid.to_string())]);

@@ -20,6 +20,12 @@ pub fn is_exiting(tid: i32) -> bool {
     stat_field(tid, 9).and_then(|flags| flags.parse::<u64>().ok()).is_some_and(|flags| flags & 4 != 0)
 }
 
+/// Whether a process writes its core dump.
+#[must_use]
+pub fn is_dumping(pid: i32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|status| status.contains("CoreDumping:\t1"))
+}
+
 /// Time spent in the kernel so far, clock ticks.
 #[must_use]
 pub fn system_ticks(tid: i32) -> Option<u64> {

@@ -3,6 +3,9 @@
 //! Looks at every task of the cgroup and of every cgroup below: by the BPF task iterator where that is allowed, else
 //! by /proc alone. What runs is sampled for a moment, so that a task spinning in the kernel is seen at work.
 //!
+//! Of a cgroup that is frozen it says whom outside that hurts: clients of a FUSE server inside, waiters for a lock that a
+//! task took inside, tracers.
+//!
 //! Exits with 0 when it could say, whatever it said.
 
 use std::path::PathBuf;
@@ -15,7 +18,7 @@ use crate::cgroupfs::{AncestorRequest, Cgroup};
 use crate::control::{ControlError, Refusal, Span, TaskCount, monotonic_ns};
 use crate::model::{FreezerState, Name};
 use crate::report::{Document, Outcome};
-use crate::session::{WatchedWait, Witness, explain};
+use crate::session::{WatchedWait, Witness, explain, harm};
 
 /// Say why a cgroup that somebody else is freezing is not frozen
 ///
@@ -58,6 +61,7 @@ fn attempt(args: &Args, verbose: bool) -> Result<u8, Failure> {
     let found = look(&cgroup)?;
     let document = match found.outcome {
         Outcome::Freezing => output::block_on(watch(&cgroup, args, verbose))??,
+        Outcome::Frozen => output::block_on(async { whom_it_hurts(&cgroup, verbose, found) })?,
         _ => found,
     };
     output::document(&document, args.json)?;
@@ -85,6 +89,14 @@ fn look(cgroup: &Cgroup) -> Result<Document, Failure> {
     Ok(document)
 }
 
+/// A frozen cgroup blocks nothing of its own, but others may wait for it.
+fn whom_it_hurts(cgroup: &Cgroup, verbose: bool, mut document: Document) -> Document {
+    let mut witness = Witness::new(cgroup, verbose);
+    document.side_effects = harm::outsiders_hurt(&mut witness, true);
+    document.observer = Some(witness.report());
+    document
+}
+
 /// Watches for a moment, then looks at each task and explains.
 async fn watch(cgroup: &Cgroup, args: &Args, verbose: bool) -> Result<Document, Failure> {
     let mut witness = Witness::new(cgroup, verbose);
@@ -103,6 +115,7 @@ async fn watch(cgroup: &Cgroup, args: &Args, verbose: bool) -> Result<Document, 
             watched::save(&explained.facts, file)?;
         }
     }
+    document.side_effects = harm::outsiders_hurt(&mut witness, document.outcome == Outcome::Frozen);
     document.observer = Some(witness.report());
     Ok(document)
 }

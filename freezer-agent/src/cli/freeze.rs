@@ -8,6 +8,10 @@
 //! With `--explain` the freeze is watched by eBPF programs: how long each task took, and which tasks block, why, and
 //! the way out. Where BPF is not allowed /proc alone is read, and what is lost is said.
 //!
+//! A task that took 100 ms or longer (`--slow` sets the limit) is explained also where the freeze succeeds: at the limit,
+//! and then ever more rarely, the tasks that are not frozen yet are looked at, and the kernel's events tell how long each
+//! slept, waited for a CPU and ran.
+//!
 //! Ended by a signal, the command exits with 128 plus the signal's number (130 for Ctrl-C). After `kill -9` nothing
 //! but the plain request remains: `freezer-agent status` shows it, `freezer-agent thaw` takes it back.
 //!
@@ -46,6 +50,9 @@ pub struct Args {
     /// What to do when it is not frozen by then, or never can be
     #[arg(long, value_enum, default_value_t = OnTimeout::Thaw)]
     on_timeout: OnTimeout,
+    /// With --explain: a task that takes this long or longer is slow, and its time is explained
+    #[arg(long, value_name = "D", default_value = "100ms", value_parser = duration::parse, requires = "explain")]
+    pub(super) slow: Duration,
     /// Print one JSON object
     #[arg(long)]
     pub(super) json: bool,

@@ -3,16 +3,19 @@
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
+use std::time::Duration;
 
 use super::exit::Failure;
 use super::freeze::{self, Args};
 use super::output;
 use crate::cgroupfs::Cgroup;
 use crate::control::{Ended, Interrupts, Request, Span, TaskCount, monotonic_ns};
-use crate::explain::{Facts, record};
+use crate::explain::harm::SideEffect;
+use crate::explain::slow::{Seen, slow};
+use crate::explain::{Facts, Look, record};
 use crate::model::{FreezerState, Session, TaskSnapshot};
 use crate::report::{Document, TaskDetail};
-use crate::session::{Costs, Explained, Watched, WatchedWait, Witness, explain};
+use crate::session::{Costs, Explained, Looks, Samples, Watched, WatchedWait, Witness, explain, harm, looks};
 
 /// Freezes, watches, explains, keeps the request or puts back what was found, and prints.
 pub async fn freeze(
@@ -23,22 +26,25 @@ pub async fn freeze(
 ) -> Result<Ended, Failure> {
     let mut witness = Witness::new(cgroup, verbose);
     let before = look_before(cgroup, &mut witness)?;
+    let dumps = harm::dumps_under_way(cgroup);
     let mut request = Request::make(cgroup.clone())?;
     let span = request.written().unwrap_or_else(|| {
         let now = monotonic_ns();
         Span { start_ns: now, end_ns: now }
     });
-    let mut wait = WatchedWait::new(&mut witness, span);
+    let looks = Looks::new(request.asked(), args.slow, looks::before(&before));
+    let mut wait = WatchedWait::new(&mut witness, span).with_looks(looks);
     let mut ended = request.wait(args.timeout, &mut wait, interrupts).await?;
     let known_at = monotonic_ns();
-    let Watched { mut session, samples, last_look } = wait.finish();
+    let Watched { mut session, samples, last_look, looks } = wait.finish(ended == Ended::Frozen);
     let frozen_before = before.iter().filter(|task| task.frozen_in(cgroup.hierarchy) == Some(true));
     session.frozen_before(frozen_before.map(|task| task.tid));
 
     let mut explained = None;
     if ended != Ended::Frozen {
         let asked_ns_ago = Some(known_at.saturating_sub(span.start_ns));
-        let found = explain(&mut witness, Some(&mut session), asked_ns_ago, samples, &before, last_look);
+        let found =
+            explain(&mut witness, Some(&mut session), asked_ns_ago, samples.clone(), &before, last_look);
         if ended == Ended::TimedOut && found.nobody_blocks() && request.look_twice()?.is_none() {
             // The last task got there while we looked.
             ended = Ended::Frozen;
@@ -56,8 +62,10 @@ pub async fn freeze(
     document.observer = Some(witness.report());
     if !document.already_frozen {
         times(&session, known_at, &mut document);
+        tell_slow(&session, &looks, &samples, args.slow, &mut document);
     }
     freeze::settle(request, &ended, args, &mut document)?;
+    document.side_effects = side_effects(&mut witness, &dumps, &document);
     // Only now: the file may lie on a mount that the frozen cgroup serves.
     if let (Some(facts), Some(file)) = (&facts, &args.record) {
         save(facts, file)?;
@@ -109,6 +117,29 @@ fn times(session: &Session, known_at: u64, document: &mut Document) {
     document.latency = Some(session.latency(frozen.then(|| known_at.saturating_sub(requested_at))));
     let timelines = session.timelines().into_iter().filter(|task| !task.gone);
     document.tasks_detail = timelines.map(|task| TaskDetail::of(&task, requested_at)).collect();
+}
+
+/// What the freeze broke: for the outside while it stands, for the inside what stays after it.
+fn side_effects(witness: &mut Witness, dumps: &[harm::Dump], document: &Document) -> Vec<SideEffect> {
+    let mut found = harm::dumps_cut(dumps);
+    found.extend(match document.state {
+        Some(FreezerState::Thawed) => harm::spins(&document.blockers),
+        Some(state) => harm::outsiders_hurt(witness, state == FreezerState::Frozen),
+        None => Vec::new(),
+    });
+    found
+}
+
+/// Where the time of the tasks that froze late went.
+fn tell_slow(session: &Session, looks: &[Look], samples: &Samples, limit: Duration, document: &mut Document) {
+    let limit_ns = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
+    let blocking: Vec<i32> = document.blockers.iter().map(|blocker| blocker.tid).collect();
+    let tasks = session.timelines();
+    let seen =
+        Seen { requested_at: session.requested_at(), tasks: &tasks, looks, samples, blocking: &blocking };
+    document.slow = slow(&seen, limit_ns);
+    document.slow_limit_ns = Some(limit_ns);
+    document.slow_write_ns = session.write_took_ns().filter(|&took| took >= limit_ns);
 }
 
 /// Keeps the facts for `replay`.

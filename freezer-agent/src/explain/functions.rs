@@ -76,6 +76,12 @@ pub enum Mechanism {
     CifsWait,
     /// A sleep that v1 may freeze in place although it shows `D`.
     FreezableSleep,
+    /// A tracer waits in its attach until the stopped tracee has turned to it.
+    TracerAttach,
+    /// Waits for a child or tracee.
+    ChildWait,
+    /// The scheduler or an interrupt's way out: a timer sample that finds a task there was held up on its way to it.
+    Scheduling,
 }
 
 use Mechanism as M;
@@ -321,6 +327,26 @@ const TABLE: &[(&str, Mechanism, &str)] = &[
     ("__vm_munmap", M::LockCaller, "5.10, 6.1, 6.18"),
     ("do_mprotect_pkey", M::LockCaller, "5.10, 6.1, 6.18"),
     ("do_madvise", M::LockCaller, "5.10, 6.1, 6.18"),
+    // kernel/ptrace.c, kernel/exit.c
+    ("ptrace_attach", M::TracerAttach, "6.18"),
+    ("do_wait", M::ChildWait, "6.18"),
+    // kernel/sched/core.c, kernel/entry/common.c, kernel/softirq.c: innermost frames of samples
+    ("finish_task_switch", M::Scheduling, "6.18"),
+    ("__schedule", M::Scheduling, "6.18"),
+    ("schedule", M::Scheduling, "6.18"),
+    ("preempt_schedule_irq", M::Scheduling, "6.18"),
+    ("preempt_schedule_common", M::Scheduling, "6.18"),
+    ("preempt_schedule", M::Scheduling, "6.18"),
+    ("__cond_resched", M::Scheduling, "6.18"),
+    ("raw_irqentry_exit_cond_resched", M::Scheduling, "6.18"),
+    ("irqentry_exit", M::Scheduling, "6.18"),
+    ("handle_softirqs", M::Scheduling, "6.18"),
+    ("__irq_exit_rcu", M::Scheduling, "6.18"),
+    ("irq_exit_rcu", M::Scheduling, "6.18"),
+    ("sysvec_apic_timer_interrupt", M::Scheduling, "6.18"),
+    ("asm_sysvec_apic_timer_interrupt", M::Scheduling, "6.18"),
+    ("sysvec_reschedule_ipi", M::Scheduling, "6.18"),
+    ("asm_sysvec_reschedule_ipi", M::Scheduling, "6.18"),
     // mm/memcontrol-v1.c, mm/memcontrol.c: seen by run on 6.18
     ("mem_cgroup_oom_synchronize", M::OomWait, "6.18"),
     // fs/exec.c: seen by run on 6.18, where de_thread is inlined
@@ -358,6 +384,16 @@ const TABLE: &[(&str, Mechanism, &str)] = &[
 pub fn means(frame: &str, mechanism: Mechanism) -> bool {
     let Some(name) = function::plain(frame.as_bytes()) else { return false };
     TABLE.iter().any(|(function, meaning, _)| *meaning == mechanism && *function == name)
+}
+
+/// Whether a sleep in this function is a wait for somebody, as far as any rule knows; not the rests that a freezer, a
+/// parent or an ordinary sleeper takes.
+#[must_use]
+pub fn is_known(frame: &str) -> bool {
+    let Some(name) = function::plain(frame.as_bytes()) else { return false };
+    let rests =
+        [M::Refrigerator, M::FrozenTrap, M::VforkWait, M::FreezableSleep, M::ChildWait, M::Scheduling];
+    TABLE.iter().any(|(function, meaning, _)| *function == name && !rests.contains(meaning))
 }
 
 /// Index of the innermost frame with this meaning.

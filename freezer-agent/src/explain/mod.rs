@@ -6,14 +6,17 @@ pub mod facts;
 mod follow;
 mod foresee;
 pub mod functions;
+pub mod harm;
 mod judge;
 pub mod manual;
 pub mod record;
 mod rules;
+pub mod slow;
 mod standing;
 #[cfg(test)]
 mod storage_tests;
 pub mod verdict;
+mod work;
 
 #[cfg(test)]
 mod arbitrary;
@@ -29,4 +32,5 @@ pub use facts::Facts;
 pub use foresee::{Foreseen, foresee};
 pub use judge::judge;
 pub use rules::catalogue;
+pub use slow::{Look, SlowTask};
 pub use verdict::{Blocker, Certainty, Evidence, Verdict, WaitsFor};

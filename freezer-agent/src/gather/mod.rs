@@ -4,6 +4,7 @@
 //! `cwd`, `root` and `fd/N`, never followed. Memory of another process is read on a helper thread with a deadline (`memory.rs`).
 
 mod autofs;
+mod bystanders;
 mod cgroups;
 mod descriptors;
 mod fanotify;
@@ -65,6 +66,14 @@ pub fn gather(subject: &Subject<'_>) -> Facts {
     // A cgroup removed meanwhile has no subtree, and none of the tasks are in it.
     let subtree = subject.cgroup.subtree_ids().unwrap_or_else(|_| vec![subject.cgroup.id]);
     Gatherer::new(subject, &subtree).run()
+}
+
+/// Collects what the tasks outside that wait for somebody of a frozen subtree point at; all of that subtree is frozen
+/// where `all_frozen`.
+#[must_use]
+pub fn bystanders(subject: &Subject<'_>, all_frozen: bool) -> Facts {
+    let subtree = subject.cgroup.subtree_ids().unwrap_or_else(|_| vec![subject.cgroup.id]);
+    Gatherer::new(subject, &subtree).bystanders(all_frozen)
 }
 
 struct Gatherer<'a> {

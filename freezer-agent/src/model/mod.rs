@@ -1,5 +1,6 @@
 //! Pure values: tasks, events, freeze sessions, latency. No input or output, no clock.
 
+mod account;
 pub mod event;
 pub mod function;
 pub mod hierarchy;
@@ -15,4 +16,4 @@ pub use latency::{Bucket, Latency};
 pub use name::Name;
 pub use session::Session;
 pub use task::{LockWait, SchedPolicy, TaskSnapshot, TaskState};
-pub use timeline::{Arrival, Stages, TaskTimeline};
+pub use timeline::{Arrival, Spent, Stages, TaskTimeline};

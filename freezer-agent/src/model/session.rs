@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::account::{Account, Left};
 use super::timeline::Arrival;
 use super::{Event, EventKind, Hierarchy, Latency, TaskSnapshot, TaskTimeline};
 use crate::explain::facts::arrival::{Joined, JoinedBy};
@@ -16,13 +17,26 @@ pub struct Session {
     requested_at: u64,
     write_ended_at: Option<u64>,
     tasks: HashMap<i32, TaskTimeline>,
+    accounts: HashMap<i32, Account>,
 }
 
 impl Session {
     /// A request written at `requested_at` (`CLOCK_MONOTONIC`, ns).
     #[must_use]
     pub fn new(hierarchy: Hierarchy, requested_at: u64) -> Self {
-        Self { hierarchy, requested_at, write_ended_at: None, tasks: HashMap::new() }
+        Self {
+            hierarchy,
+            requested_at,
+            write_ended_at: None,
+            tasks: HashMap::new(),
+            accounts: HashMap::new(),
+        }
+    }
+
+    /// How long the write of the request itself took, ns: it asks every task.
+    #[must_use]
+    pub fn write_took_ns(&self) -> Option<u64> {
+        self.write_ended_at.map(|at| at.saturating_sub(self.requested_at))
     }
 
     /// Which freezer.
@@ -55,19 +69,21 @@ impl Session {
             return;
         }
         match &event.kind {
-            EventKind::SwitchOut { tid, state, frozen, .. } => {
+            EventKind::SwitchOut { tid, state, preempted, frozen } => {
                 let is_frozen = match self.hierarchy {
                     Hierarchy::V1 => frozen.v1,
                     Hierarchy::V2 => frozen.v2,
                 };
-                self.switched_out(*tid, at, is_frozen, *state);
+                self.switched_out(*tid, at, is_frozen, *state, *preempted);
             }
             EventKind::SwitchIn { tid } => {
+                self.account(*tid).got_cpu(at);
                 let task = self.task(*tid);
                 task.on_cpu_at.get_or_insert(at);
                 task.leave_refrigerator();
             }
             EventKind::Waking { tid, .. } => {
+                self.account(*tid).woken(at);
                 self.task(*tid).woken_at.get_or_insert(at);
             }
             EventKind::TaskAsked { tid } => {
@@ -75,9 +91,10 @@ impl Session {
             }
             EventKind::Refrigerated { tid } => self.froze(*tid, at),
             EventKind::Fork { parent, tid, tgid } => {
+                self.came(*tid, at);
                 let task = self.task(*tid);
                 task.joined = Some((at, JoinedBy::Fork { parent: Some(*parent) }));
-                task.late = true;
+                task.forked_by = Some(*parent);
                 task.tgid = Some(*tgid);
             }
             EventKind::Exec { tid, comm } => {
@@ -85,15 +102,15 @@ impl Session {
                 task.comm = Some(comm.clone());
                 task.joined.get_or_insert((at, JoinedBy::Exec));
             }
-            EventKind::Exit { tid } => self.task(*tid).gone = true,
-            EventKind::Attach { tid, into, .. } => {
+            EventKind::Exit { tid } => {
                 let task = self.task(*tid);
-                task.late |= *into;
-                if *into {
-                    task.joined = Some((at, JoinedBy::Move));
-                }
-                task.gone = !*into;
+                (task.gone, task.exited) = (true, true);
             }
+            EventKind::Attach { tid, into: true, .. } => {
+                self.came(*tid, at);
+                self.task(*tid).joined = Some((at, JoinedBy::Move));
+            }
+            EventKind::Attach { tid, into: false, .. } => self.went(*tid, at),
             EventKind::FreezeAsked { .. }
             | EventKind::ThawAsked { .. }
             | EventKind::NotifyFrozen { .. }
@@ -108,7 +125,11 @@ impl Session {
             let task = self.task(seen.tid);
             task.tgid = Some(seen.tgid);
             task.comm = Some(seen.comm.clone());
-            if seen.frozen_in(hierarchy) != Some(true) || task.arrival.is_some() {
+            if seen.frozen_in(hierarchy) != Some(true) {
+                continue;
+            }
+            task.was_frozen = true;
+            if task.arrival.is_some() {
                 continue;
             }
             // It never ran since the request: the write itself froze it where it was
@@ -160,19 +181,49 @@ impl Session {
         self.tasks.entry(tid).or_insert_with(|| TaskTimeline::new(tid))
     }
 
-    fn switched_out(&mut self, tid: i32, at: u64, frozen: bool, state: u32) {
+    fn account(&mut self, tid: i32) -> &mut Account {
+        let from = self.requested_at;
+        self.accounts.entry(tid).or_insert_with(|| Account::open(from))
+    }
+
+    /// Forked or moved in after the request.
+    fn came(&mut self, tid: i32, at: u64) {
+        let task = self.task(tid);
+        task.late = true;
+        task.late_at.get_or_insert(at);
+        (task.gone, task.gone_at) = (false, None);
+        self.accounts.insert(tid, Account::open(at));
+    }
+
+    fn went(&mut self, tid: i32, at: u64) {
+        let spent = self.account(tid).spent(at);
+        let task = self.task(tid);
+        (task.gone, task.gone_at, task.spent) = (true, Some(at), spent);
+    }
+
+    fn switched_out(&mut self, tid: i32, at: u64, frozen: bool, state: u32, preempted: bool) {
+        let dead = state & TASK_DEAD != 0;
+        let how = match (frozen || dead, preempted || state == 0) {
+            (true, _) => Left::Done,
+            (false, true) => Left::Runnable,
+            (false, false) => Left::Asleep,
+        };
+        self.account(tid).left_cpu(at, how);
         if frozen {
             self.froze(tid, at);
-        } else if state & TASK_DEAD != 0 {
-            self.task(tid).gone = true;
+        } else if dead {
+            self.went(tid, at);
         }
     }
 
     fn froze(&mut self, tid: i32, at: u64) {
+        let spent = self.account(tid).spent(at);
         let task = self.task(tid);
+        task.was_frozen = true;
         if task.frozen_at.is_none() {
             task.frozen_at = Some(at);
             task.arrival = Some(Arrival::Entered);
+            task.spent = spent;
         }
     }
 }

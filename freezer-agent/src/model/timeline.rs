@@ -21,6 +21,7 @@ pub enum Arrival {
 }
 
 /// Times of one task, `CLOCK_MONOTONIC` ns.
+#[expect(clippy::struct_excessive_bools, reason = "each is a thing seen or not, independent of the others")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskTimeline {
     /// Thread id.
@@ -44,8 +45,31 @@ pub struct TaskTimeline {
     /// When and how it joined or executed a program after the request, the last time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub joined: Option<(u64, JoinedBy)>,
+    /// When it came, where it came after the request.
+    pub late_at: Option<u64>,
+    /// Thread id of who forked it, where that was after the request.
+    pub forked_by: Option<i32>,
     /// Exited or moved out.
     pub gone: bool,
+    /// When it was gone for good: its last switch, or the move.
+    pub gone_at: Option<u64>,
+    /// It began to exit after the request.
+    pub exited: bool,
+    /// It was frozen at some time, whatever came after.
+    pub was_frozen: bool,
+    /// What its time was spent on, up to where it froze.
+    pub spent: Spent,
+}
+
+/// What the time of a task between the request and its freezing was spent on, ns each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spent {
+    /// On a CPU.
+    pub running_ns: u64,
+    /// Runnable, without a CPU.
+    pub runnable_ns: u64,
+    /// Asleep.
+    pub asleep_ns: u64,
 }
 
 /// Where the time of a slow task went, ns each; `None` where the events do not tell.
@@ -74,7 +98,13 @@ impl TaskTimeline {
             arrival: None,
             late: false,
             joined: None,
+            late_at: None,
+            forked_by: None,
             gone: false,
+            gone_at: None,
+            exited: false,
+            was_frozen: false,
+            spent: Spent::default(),
         }
     }
 

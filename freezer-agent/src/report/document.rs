@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::units;
 use crate::control::TaskCount;
-use crate::explain::Blocker;
+use crate::explain::harm::SideEffect;
+use crate::explain::{Blocker, SlowTask};
 use crate::model::{FreezerState, Hierarchy, Latency, Name, TaskState, TaskTimeline};
 
 /// Version of the JSON documents; changes when a field changes its meaning.
@@ -142,6 +143,18 @@ pub struct Document {
     pub unknown: Vec<UnknownTask>,
     /// Over the tasks whose time of freezing is known.
     pub latency: Option<Latency>,
+    /// Tasks that took as long as `slow_limit_ns` or longer, slowest first, with where their time went.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slow: Vec<SlowTask>,
+    /// What `--slow` set, ns (with `freeze --explain`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_limit_ns: Option<u64>,
+    /// How long the write of the request itself took, ns, where that was as long as the limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_write_ns: Option<u64>,
+    /// What the freeze broke, as far as it was found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub side_effects: Vec<SideEffect>,
     /// Every task's way, slowest first (with `--explain`).
     pub tasks_detail: Vec<TaskDetail>,
 }
@@ -166,6 +179,10 @@ impl Document {
             blockers: Vec::new(),
             unknown: Vec::new(),
             latency: None,
+            slow: Vec::new(),
+            slow_limit_ns: None,
+            slow_write_ns: None,
+            side_effects: Vec::new(),
             tasks_detail: Vec::new(),
         }
     }

@@ -1,10 +1,9 @@
 //! From what was seen to what is reported: a last look, the facts, the verdict.
 
-use super::{Samples, Witness};
+use super::{Samples, Witness, looks};
 use std::collections::{HashMap, HashSet};
 
 use crate::control::{TaskCount, monotonic_ns};
-use crate::explain::facts::BeforeRequest;
 use crate::explain::facts::arrival::{Joined, JoinedBy};
 use crate::explain::{Facts, Verdict, judge};
 use crate::gather::{self, Subject};
@@ -32,10 +31,7 @@ pub fn explain(
     let cgroup = witness.cgroup().clone();
     let host = look.unwrap_or_else(|| witness.look_at_host());
     let joined = joined(witness, session, &host, before);
-    let before = before
-        .iter()
-        .map(|task| (task.tid, BeforeRequest { state: task.state, switches: task.switches }))
-        .collect();
+    let before = looks::before(before);
     let facts = gather::gather(&Subject { cgroup: &cgroup, host, asked_ns_ago, samples, joined, before });
     let verdict = judge(&facts);
     Explained { facts, verdict }

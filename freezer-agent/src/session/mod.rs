@@ -3,12 +3,15 @@
 
 mod costs;
 mod explain;
+pub mod harm;
+pub mod looks;
 mod preflight;
 mod wait;
 mod witness;
 
 pub use costs::Costs;
 pub use explain::{Explained, explain};
+pub use looks::Looks;
 pub use preflight::look_ahead;
 pub use wait::{Samples, Watched, WatchedWait};
-pub use witness::Witness;
+pub use witness::{HostLook, Witness};

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::Witness;
+use super::{Looks, Witness};
 use crate::control::{FileWatch, FreezeWatch, Pending, Span, Suspect};
+use crate::explain::Look;
 use crate::explain::facts::StackSample;
 use crate::model::{Event, EventKind, Hierarchy, Session, TaskSnapshot, TaskState};
 
-/// A freeze that takes longer than this is slow enough to be sampled.
-const SLOW: Duration = Duration::from_millis(30);
+/// A freeze that takes longer than this is sampled.
+const LONG: Duration = Duration::from_millis(30);
 /// Looks per second at each CPU: some ten looks at what spins even in a freeze of 100 ms.
 const SAMPLE_HZ: u64 = 199;
 /// v1: an event that was lost costs this much at most.
@@ -27,6 +28,8 @@ pub struct Watched {
     pub samples: Samples,
     /// The look at the whole host that was taken when the time was up, where there was one.
     pub last_look: Option<Vec<TaskSnapshot>>,
+    /// Looks at what was not frozen, where the freeze was slow.
+    pub looks: Vec<Look>,
 }
 
 /// Feeds a [`Session`] with what the [`Witness`] sees, and wakes when something may have become frozen.
@@ -37,6 +40,8 @@ pub struct WatchedWait<'w> {
     events: Vec<Event>,
     started: Instant,
     sampling: bool,
+    sample_after: Duration,
+    looks: Option<Looks>,
     last_look: Option<Vec<TaskSnapshot>>,
 }
 
@@ -55,26 +60,30 @@ impl<'w> WatchedWait<'w> {
             events: Vec::new(),
             started: Instant::now(),
             sampling: false,
+            sample_after: LONG,
+            looks: None,
             last_look: None,
         }
     }
 
-    /// Ends the watch.
-    pub fn finish(mut self) -> Watched {
+    /// Looks at what is not frozen as soon as the freeze is slow.
+    #[must_use]
+    pub fn with_looks(mut self, looks: Looks) -> Self {
+        // A look wants some samples to go by.
+        self.sample_after = LONG.min(looks.due_in() / 2);
+        self.looks = Some(looks);
+        self
+    }
+
+    /// Ends the watch; a look under way is waited for only where told to.
+    pub fn finish(mut self, wait: bool) -> Watched {
         if self.sampling {
             self.witness.stop_sampling();
         }
         self.witness.drain(&mut self.events);
         self.digest();
-        let mut samples = Samples::new();
-        for (tid, sample) in self.samples {
-            let of_task = samples.entry(tid).or_default();
-            match of_task.iter_mut().find(|known| known.user == sample.user && known.stack == sample.stack) {
-                Some(known) => known.count += 1,
-                None => of_task.push(sample),
-            }
-        }
-        Watched { session: self.session, samples, last_look: self.last_look }
+        let looks = self.looks.take().map_or_else(Vec::new, |looks| looks.finish(wait));
+        Watched { samples: sum(&self.samples), session: self.session, last_look: self.last_look, looks }
     }
 
     /// Samples what runs, for `duration`; nothing where there is no BPF.
@@ -91,7 +100,7 @@ impl<'w> WatchedWait<'w> {
         };
         // The time passing is the end that is wanted.
         let _passed = tokio::time::timeout(duration, gather).await;
-        self.finish().samples
+        self.finish(false).samples
     }
 
     /// Takes the waiting events in; whether any of them may complete the freeze.
@@ -114,6 +123,19 @@ impl<'w> WatchedWait<'w> {
         }
         promising
     }
+}
+
+/// Equal samples of a task become one with a count.
+fn sum(taken: &[(i32, StackSample)]) -> Samples {
+    let mut samples = Samples::new();
+    for (tid, sample) in taken {
+        let of_task = samples.entry(*tid).or_default();
+        match of_task.iter_mut().find(|known| known.user == sample.user && known.stack == sample.stack) {
+            Some(known) => known.count += 1,
+            None => of_task.push(sample.clone()),
+        }
+    }
+    samples
 }
 
 impl FreezeWatch for WatchedWait<'_> {
@@ -140,14 +162,19 @@ impl FreezeWatch for WatchedWait<'_> {
     }
 
     async fn changed(&mut self, pending: &Pending, at_most: Duration) -> io::Result<()> {
+        let mut at_most = at_most;
+        if let Some(looks) = &mut self.looks {
+            looks.look_if_due(self.witness, || sum(&self.samples));
+            at_most = at_most.min(looks.due_in());
+        }
         if !self.witness.has_bpf() {
             return FileWatch.changed(pending, at_most).await;
         }
-        if !self.sampling && self.started.elapsed() >= SLOW {
+        if !self.sampling && self.started.elapsed() >= self.sample_after {
             self.sampling = true;
             self.witness.start_sampling(SAMPLE_HZ);
         }
-        let at_most = if self.sampling { at_most } else { at_most.min(SLOW) };
+        let at_most = if self.sampling { at_most } else { at_most.min(self.sample_after) };
         let mut files = FileWatch;
         let files = files.changed(pending, at_most);
         tokio::pin!(files);

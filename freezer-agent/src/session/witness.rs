@@ -106,7 +106,7 @@ impl Witness {
 
     /// The tasks of the subtree, without stacks.
     pub fn look(&mut self) -> Vec<TaskSnapshot> {
-        self.look_by_bpf().unwrap_or_else(|| self.subtree_by_procfs(false))
+        self.look_by_bpf().unwrap_or_else(|| subtree_by_procfs(&self.cgroup, false))
     }
 
     /// The same; `None` where only /proc remains, one file after the other.
@@ -116,7 +116,7 @@ impl Witness {
 
     /// Every task of the host, with the stacks of those that are not frozen.
     pub fn look_at_host(&mut self) -> Vec<TaskSnapshot> {
-        self.look_at_host_by_bpf().unwrap_or_else(|| self.host_by_procfs())
+        self.look_at_host_by_bpf().unwrap_or_else(|| host_by_procfs(&self.cgroup))
     }
 
     /// The same; `None` where only /proc remains.
@@ -124,28 +124,20 @@ impl Witness {
         self.walk(Scope::Host, Stacks::NotFrozen)
     }
 
-    fn host_by_procfs(&self) -> Vec<TaskSnapshot> {
-        let mut tasks = self.subtree_by_procfs(true);
-        let inside: HashSet<i32> = tasks.iter().map(|task| task.tid).collect();
-        let outside: Vec<i32> = procfs::host_tids().into_iter().filter(|tid| !inside.contains(tid)).collect();
-        tasks.extend(procfs::snapshot(&outside, false));
-        tasks
+    /// Every task of the host, without stacks.
+    pub fn look_at_host_without_stacks(&mut self) -> Vec<TaskSnapshot> {
+        match self.walk(Scope::Host, Stacks::None) {
+            Some(tasks) => tasks,
+            None => host_by_procfs(&self.cgroup),
+        }
     }
 
-    /// Tasks in the cgroup they are listed in. A cgroup that vanished has none.
-    fn subtree_by_procfs(&self, with_stacks: bool) -> Vec<TaskSnapshot> {
-        let mut all = Vec::new();
-        for cgroup in self.cgroup.subtree().unwrap_or_default() {
-            let mut tasks = procfs::snapshot(&cgroup.tasks().unwrap_or_default(), with_stacks);
-            for task in &mut tasks {
-                match cgroup.hierarchy {
-                    Hierarchy::V1 => task.cgroup_v1 = Some(cgroup.id),
-                    Hierarchy::V2 => task.cgroup_v2 = Some(cgroup.id),
-                }
-            }
-            all.append(&mut tasks);
+    /// As [`Self::look_at_host`], but what takes long is left for [`HostLook::tasks`], which another thread may call.
+    pub fn look_later(&mut self) -> HostLook {
+        match self.walk(Scope::Host, Stacks::NotFrozen) {
+            Some(tasks) => HostLook::Taken(tasks),
+            None => HostLook::ByProcfs(self.cgroup.clone()),
         }
-        all
     }
 
     fn walk(&mut self, scope: Scope, stacks: Stacks) -> Option<Vec<TaskSnapshot>> {
@@ -197,4 +189,46 @@ impl Witness {
         };
         ObserverReport { mode, lost_events, missing }
     }
+}
+
+/// A look at every task of the host.
+pub enum HostLook {
+    /// By the task iterator.
+    Taken(Vec<TaskSnapshot>),
+    /// To be taken from /proc, task by task.
+    ByProcfs(Cgroup),
+}
+
+impl HostLook {
+    /// The tasks.
+    pub fn tasks(self) -> Vec<TaskSnapshot> {
+        match self {
+            Self::Taken(tasks) => tasks,
+            Self::ByProcfs(cgroup) => host_by_procfs(&cgroup),
+        }
+    }
+}
+
+fn host_by_procfs(cgroup: &Cgroup) -> Vec<TaskSnapshot> {
+    let mut tasks = subtree_by_procfs(cgroup, true);
+    let inside: HashSet<i32> = tasks.iter().map(|task| task.tid).collect();
+    let outside: Vec<i32> = procfs::host_tids().into_iter().filter(|tid| !inside.contains(tid)).collect();
+    tasks.extend(procfs::snapshot(&outside, false));
+    tasks
+}
+
+/// Tasks in the cgroup they are listed in. A cgroup that vanished has none.
+fn subtree_by_procfs(top: &Cgroup, with_stacks: bool) -> Vec<TaskSnapshot> {
+    let mut all = Vec::new();
+    for cgroup in top.subtree().unwrap_or_default() {
+        let mut tasks = procfs::snapshot(&cgroup.tasks().unwrap_or_default(), with_stacks);
+        for task in &mut tasks {
+            match cgroup.hierarchy {
+                Hierarchy::V1 => task.cgroup_v1 = Some(cgroup.id),
+                Hierarchy::V2 => task.cgroup_v2 = Some(cgroup.id),
+            }
+        }
+        all.append(&mut tasks);
+    }
+    all
 }

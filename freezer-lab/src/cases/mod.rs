@@ -15,6 +15,7 @@ mod fuse_flush_in_exit;
 mod fuse_server;
 mod fuse_threads;
 mod harmless;
+mod hurts;
 mod io_throttle;
 mod kernel_thread;
 mod kernel_work;
@@ -25,6 +26,7 @@ mod lock_file_position;
 mod needs;
 mod oom_wait;
 mod seccomp_notify;
+mod slow;
 mod traced;
 mod userfault;
 
@@ -101,6 +103,10 @@ pub struct Stage {
     pub outcome: Outcome,
     /// The tasks to be blamed; no other may be.
     pub blockers: Vec<Expected>,
+    /// The tasks to be told to be slow, where that is what the case is about.
+    pub slow: Vec<Slow>,
+    /// Whom the freeze hurts; nobody else may be told.
+    pub hurts: Vec<Hurt>,
     /// To be called right before the freeze.
     pub trigger: Option<Trigger>,
     /// A time limit for the freeze that the mechanism surely outlasts.
@@ -135,6 +141,37 @@ pub struct Expected {
     pub exiting: bool,
 }
 
+/// A task that froze late, as a right diagnosis tells of it.
+#[derive(Clone, Debug)]
+pub struct Slow {
+    /// Who, why and by whom.
+    pub task: Expected,
+    /// What the sentence must name.
+    pub says: Option<&'static str>,
+}
+
+impl Slow {
+    fn new(task: Expected) -> Self {
+        Self { task, says: None }
+    }
+
+    fn saying(mut self, word: &'static str) -> Self {
+        self.says = Some(word);
+        self
+    }
+}
+
+/// Somebody whom a freeze hurts.
+#[derive(Clone, Copy, Debug)]
+pub struct Hurt {
+    /// Kind of the harm.
+    pub kind: &'static str,
+    /// The process that is hurt.
+    pub pid: i32,
+    /// The frozen process it waits for, where it does.
+    pub by: Option<i32>,
+}
+
 /// A step on the way to the culprit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Holder {
@@ -166,6 +203,8 @@ impl Stage {
             cgroup,
             outcome: Outcome::TimedOut,
             blockers,
+            slow: Vec::new(),
+            hurts: Vec::new(),
             trigger: None,
             limit: Duration::from_millis(300),
         }
@@ -174,6 +213,21 @@ impl Stage {
     /// A freeze that succeeds.
     fn frozen(cgroup: Cgroup) -> Self {
         Self { outcome: Outcome::Frozen, limit: Duration::from_secs(10), ..Self::stuck(cgroup, Vec::new()) }
+    }
+
+    /// A freeze that succeeds late.
+    fn slow(cgroup: Cgroup, slow: Vec<Slow>) -> Self {
+        Self { slow, ..Self::frozen(cgroup) }
+    }
+
+    fn hurting(mut self, hurts: impl Into<Vec<Hurt>>) -> Self {
+        self.hurts = hurts.into();
+        self
+    }
+
+    fn also_slow(mut self, slow: Slow) -> Self {
+        self.slow.push(slow);
+        self
     }
 
     /// Stuck only if this was done right before.
@@ -222,6 +276,12 @@ impl Holder {
 /// What the cases that freeze are listed under, in place of a cause.
 pub const HARMLESS: &str = "none: it freezes";
 
+/// What the cases are listed under that freeze late.
+pub const SLOW: &str = "none: it freezes, but late";
+
+/// What the cases are listed under that freeze, and hurt somebody by it.
+pub const HURTS: &str = "none: it freezes, and hurts somebody";
+
 /// The cases of each cause, in the order of the catalogue of causes; a chain stands with the cause of its blocker.
 #[must_use]
 pub fn by_cause() -> Vec<(&'static str, Vec<Case>)> {
@@ -248,6 +308,9 @@ pub fn by_cause() -> Vec<(&'static str, Vec<Case>)> {
         ("kernel-thread", vec![kernel_thread::CASE]),
         ("late-arrival", vec![late_arrival::STUCK, late_arrival::UNKNOWN, late_arrival::HARMLESS]),
         ("frozen-elsewhere", vec![frozen_elsewhere::CASE]),
+        (SLOW, vec![slow::FUSE, slow::LOCK, slow::MLOCK, slow::MUNMAP, slow::EXIT]),
+        (SLOW, vec![slow::QUOTA, slow::STARVED, slow::LATE]),
+        (HURTS, vec![hurts::FUSE, hurts::LOCK, hurts::TRACER, hurts::CORE_DUMP]),
         (HARMLESS, vec![harmless::STOPPED, harmless::TRACED, harmless::VFORK, harmless::FORK_STORM]),
         (HARMLESS, vec![exec_threads::DURING_V2]),
         (HARMLESS, vec![traced::INSIDE, traced::TRACER_FROZEN]),

@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use super::{Case, Expected, Holder, Place, STUCK, Stage};
+use super::{Case, Expected, Holder, Hurt, Place, STUCK, Stage};
 use crate::Job;
 use crate::cgroup::Hierarchy;
 use crate::error::{Error, Result};
@@ -35,7 +35,9 @@ fn faulting(scene: &mut Scene, place: &Place, outside: bool) -> Result<Stage> {
     scene[task].go()?;
     scene[task].wait_stuck(pid, 'S', "handle_userfault", STUCK)?;
     let blocker = Expected::main_of(scene, task, "userfault").waits_for([Holder::running(scene, holder)]);
-    Ok(Stage::stuck(cgroup, vec![blocker]))
+    // The freezer's signal stays pending: the fault goes round after the thaw too.
+    let spins = Hurt { kind: "userfault-spin", pid, by: None };
+    Ok(Stage::stuck(cgroup, vec![blocker]).hurting([spins]))
 }
 
 fn hold(scene: &mut Scene, task: WorkerId) -> Result<WorkerId> {

@@ -12,7 +12,9 @@ use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{Pid, gettid};
 use serde::{Deserialize, Serialize};
 
-use super::{cpu, fork, memory, next_word, ready, sockets, storage, supervised, tasks, userfault};
+use super::{
+    cpu, fork, hurt, memory, next_word, ready, slow, sockets, storage, supervised, tasks, userfault,
+};
 use crate::error::{Error, Result, Tried as _};
 use crate::fuse;
 
@@ -93,6 +95,10 @@ pub enum Job {
     Family(usize),
     /// Attaches to a process as its tracer and stops it (`PTRACE_SEIZE`, `PTRACE_INTERRUPT`); then sleeps.
     Trace(i32),
+    /// What takes long and ends.
+    Slow(slow::Job),
+    /// What a freeze hurts.
+    Hurt(hurt::Job),
     /// Needs another process's answer, or owes it.
     Supervised(supervised::Job),
     /// Has threads that go, or is moved, or waits for memory.
@@ -159,6 +165,8 @@ impl Job {
             Self::ForkStorm(alive) => after_ready(|| fork::storm(alive)),
             Self::Family(children) => after_ready(|| fork::family(children)),
             Self::Trace(pid) => trace(Pid::from_raw(pid)),
+            Self::Slow(job) => slow::run(job),
+            Self::Hurt(job) => job.run(),
             Self::Supervised(job) => job.run(),
             Self::Tasks(job) => job.run(),
             Self::Storage(job) => job.run(),

@@ -51,7 +51,7 @@ pub(super) fn store_into_mapping(file: &File) -> Result<()> {
 }
 
 /// A range that shows the same [`PIECE`] of memory over and over.
-fn map_over_and_over(length: usize, flags: MapFlags) -> Result<NonNull<libc::c_void>> {
+pub(super) fn map_over_and_over(length: usize, flags: MapFlags) -> Result<NonNull<libc::c_void>> {
     let file = File::from(memfd_create("freezer-lab", MFdFlags::MFD_CLOEXEC).tried("make", "a memory file")?);
     file.set_len(PIECE as u64).tried("grow", "a memory file")?;
     let start = reserve(length)?;

@@ -5,8 +5,10 @@
 
 mod cpu;
 mod fork;
+pub mod hurt;
 mod job;
 mod memory;
+pub mod slow;
 mod sockets;
 pub mod storage;
 pub mod supervised;

@@ -14,7 +14,7 @@
 //! Source: `kernel/entry/common.c`, `exit_to_user_mode_loop`.
 
 use super::super::case::{Case, Finding};
-use super::super::{Cause, Certainty};
+use super::super::{Cause, Certainty, work};
 use crate::model::TaskState;
 
 pub fn judge(case: &Case<'_>) -> Option<Finding> {
@@ -32,15 +32,23 @@ pub fn judge(case: &Case<'_>) -> Option<Finding> {
     }
     // Every look in the kernel, more than once: nothing else it could be doing.
     let certainty = if user == 0 && kernel > 1 { Certainty::Certain } else { Certainty::Likely };
+    let samples = details.map_or(&[][..], |d| &d.samples);
+    let work = work::at_work(samples);
     let call = details
         .and_then(|d| d.syscall.as_ref())
         .map_or_else(String::new, |call| format!(" in {}", call.name));
+    let summary = work
+        .as_ref()
+        .map_or_else(|| format!("runs a long computation inside the kernel{call}"), work::Work::sentence);
     let mut finding = Finding::new(
         Cause::KernelWork,
         certainty,
-        format!("runs a long computation inside the kernel{call}"),
+        summary,
         "wait for it to end: the task freezes on its way back to user code",
     );
-    finding.notes.push(format!("{kernel} of {} samples found it in the kernel", kernel + user));
+    finding.notes.push(work.map_or_else(
+        || format!("{kernel} of {} samples found it in the kernel", kernel + user),
+        |work| work.note(),
+    ));
     Some(finding)
 }

@@ -1,7 +1,9 @@
 //! The screen of `freeze` and `explain`: headline, blockers, what cannot be said, latency, observer.
 
 mod blockers;
+mod harm;
 mod latency;
+mod slow;
 
 use super::document::{Document, ObserverMode, Outcome, UnknownTask};
 use super::style::Screen;
@@ -22,6 +24,8 @@ pub fn render(document: &Document, screen: Screen) -> String {
         let by_marks = document.observer.as_ref().is_some_and(|observer| observer.mode == ObserverMode::Bpf);
         parts.push(unknown(&document.unknown, by_marks, screen));
     }
+    parts.push(harm::render(&document.side_effects, screen));
+    parts.push(slow::render(document, screen));
     if let Some(latency) = &document.latency {
         parts.push(latency::render(latency, &document.tasks_detail, screen));
     }
