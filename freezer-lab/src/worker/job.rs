@@ -12,7 +12,7 @@ use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{Pid, gettid};
 use serde::{Deserialize, Serialize};
 
-use super::{cpu, fork, memory, next_word, ready, sockets, supervised, tasks, userfault};
+use super::{cpu, fork, memory, next_word, odd, ready, sockets, supervised, tasks, userfault};
 use crate::error::{Error, Result, Tried as _};
 use crate::fuse;
 
@@ -97,6 +97,8 @@ pub enum Job {
     Supervised(supervised::Job),
     /// Has threads that go, or is moved, or waits for memory.
     Tasks(tasks::Job),
+    /// What only a hostile or an unlucky program does.
+    Odd(odd::Job),
 }
 
 /// What an ordinary task gets of a CPU that others want too.
@@ -159,6 +161,7 @@ impl Job {
             Self::Trace(pid) => trace(Pid::from_raw(pid)),
             Self::Supervised(job) => job.run(),
             Self::Tasks(job) => job.run(),
+            Self::Odd(job) => job.run(),
         }
     }
 }

@@ -7,6 +7,7 @@ mod cpu;
 mod fork;
 mod job;
 mod memory;
+pub mod odd;
 mod sockets;
 pub mod supervised;
 pub(crate) mod tasks;
