@@ -148,11 +148,11 @@ fn a_fuse_server_inside_is_named_with_its_mount_and_its_users_on_both_sides() {
 fn tracers_and_traced_are_warned_of_in_both_directions() {
     on_each(&Hierarchy::BOTH, |scene, hierarchy| {
         let cgroup = scene.cgroup(hierarchy).expect("a cgroup");
-        let traced = scene.worker_in(&cgroup, &Job::Spin).expect("a task");
-        let traced_pid = scene[traced].pid();
-        let tracer = scene.worker(&Job::Trace(traced_pid)).expect("a tracer");
+        let task = scene.worker_in(&cgroup, &Job::Spin).expect("a task");
+        let pid = scene[task].pid();
+        let tracer = scene.worker(&Job::Trace(pid)).expect("a tracer");
         let (code, document) = check(&cgroup);
-        assert_eq!((code, &the_only(&document, "tracee")["pid"]), (0, &traced_pid.into()), "{document:#}");
+        assert_eq!((code, &the_only(&document, "tracee")["pid"]), (0, &pid.into()), "{document:#}");
 
         let other = scene.cgroup(hierarchy).expect("another cgroup");
         scene[tracer].put_in(&other).expect("moved in");

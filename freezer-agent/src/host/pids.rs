@@ -8,7 +8,7 @@ use super::Missing;
 
 /// `PF_KTHREAD` (include/linux/sched.h)
 const PF_KTHREAD: u64 = 0x0020_0000;
-/// `PROC_PID_INIT_INO` (include/linux/proc_ns.h)
+/// `PROC_PID_INIT_INO` (`include/linux/proc_ns.h`)
 const INITIAL: &str = "pid:[4026531836]";
 
 /// Why the kernel side's process ids are not those of this /proc; `None` where they are the same.
