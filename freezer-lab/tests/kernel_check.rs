@@ -283,3 +283,19 @@ fn the_text_is_a_line_for_each_finding_and_the_verdict_last() {
         assert!(ended.stdout.contains(&stage.blockers[0].tid.to_string()), "{}", ended.stdout);
     });
 }
+
+/// Those who decide about others are seen where they sit inside.
+#[test]
+fn supervisors_inside_are_warned_of() {
+    on_each(&[Hierarchy::V2], |scene, hierarchy| {
+        for (name, kind) in [
+            ("fanotify-inside", "fanotify-listener"),
+            ("seccomp-inside", "seccomp-supervisor"),
+            ("autofs-inside", "autofs-daemon"),
+        ] {
+            let stage = stage(scene, name, hierarchy);
+            let (_, document) = check(&stage.cgroup);
+            assert_eq!(the_only(&document, kind)["grade"], "warn", "{name}: {document:#}");
+        }
+    });
+}
