@@ -25,6 +25,8 @@ pub const SLOW_DIR: &str = "slow";
 pub const SILENT_FILE: &str = "file";
 /// A file whose reads go through the page cache and are never answered.
 pub const CACHED_FILE: &str = "cached";
+/// A file whose reads are never answered; they go through the page cache unless it is opened with `O_APPEND`.
+pub const MIXED_FILE: &str = "mixed";
 /// A file whose flush, on close, is never answered.
 pub const SILENT_FLUSH: &str = "flush";
 /// A file for a loop device: it can be attached, and then not read or written.
@@ -36,6 +38,7 @@ const CACHED: u64 = 3;
 const FLUSH: u64 = 4;
 const SLOW: u64 = 5;
 const LOOP: u64 = 6;
+const MIXED: u64 = 7;
 
 /// The bigger of what INIT promises (`max_write` of a page) and `FUSE_MIN_READ_BUFFER`, with room.
 const BUFFER: usize = 64 * 1024;
@@ -170,6 +173,7 @@ impl<'a> Request<'a> {
             (op::LOOKUP, _) => self.look_up(),
             // FOPEN_DIRECT_IO
             (op::OPEN, DIRECT) => Answer::Data(opened(1)),
+            (op::OPEN, MIXED) if self.opens_to_append() => Answer::Data(opened(1)),
             (op::OPEN | op::OPENDIR, _) => Answer::Data(opened(0)),
             // Attaching a loop device syncs its file first.
             (op::FSYNC, LOOP) => Answer::Data(Vec::new()),
@@ -178,6 +182,12 @@ impl<'a> Request<'a> {
             (op::STATFS, _) => Answer::Data(vec![0; 80]),
             _ => Answer::Error(Errno::ENOSYS),
         }
+    }
+
+    /// `struct fuse_open_in` begins with the flags.
+    fn opens_to_append(&self) -> bool {
+        let flags = self.body.get(..4).and_then(|flags| flags.try_into().ok()).map_or(0, i32::from_ne_bytes);
+        flags & libc::O_APPEND != 0
     }
 
     fn look_up(&self) -> Answer {
@@ -191,6 +201,7 @@ impl<'a> Request<'a> {
             name if name == LOOP_FILE.as_bytes() => LOOP,
             name if name == SILENT_FLUSH.as_bytes() => FLUSH,
             name if name == SLOW_DIR.as_bytes() => SLOW,
+            name if name == MIXED_FILE.as_bytes() => MIXED,
             _ => return Answer::Error(Errno::ENOENT),
         };
         // struct fuse_entry_out: no caching, so that every look-up asks again.

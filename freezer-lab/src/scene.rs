@@ -66,7 +66,12 @@ impl Scene {
 
     /// An empty directory of our own, for mounts and files.
     pub fn directory(&mut self) -> Result<PathBuf> {
-        let path = std::env::temp_dir().join(unique());
+        self.directory_called("")
+    }
+
+    /// The same, with more to its name.
+    pub fn directory_called(&mut self, more: &str) -> Result<PathBuf> {
+        let path = std::env::temp_dir().join(unique() + more);
         fs::create_dir(&path).tried("make the directory", path.display())?;
         self.will_undo(Undo::RemoveDir(path.clone()))?;
         Ok(path)
@@ -95,6 +100,15 @@ impl Scene {
     /// [`crate::fuse::SILENT_NAME`] and its like. The server is in no cgroup of the scene yet.
     pub fn silent_fuse(&mut self, answer_after_ms: Option<u64>) -> Result<(PathBuf, WorkerId)> {
         let dir = self.directory()?;
+        self.silent_fuse_on(dir, answer_after_ms)
+    }
+
+    /// The same on a directory of the scene.
+    pub fn silent_fuse_on(
+        &mut self,
+        dir: PathBuf,
+        answer_after_ms: Option<u64>,
+    ) -> Result<(PathBuf, WorkerId)> {
         // Before the mount is there: the server may die half-way.
         self.will_undo(Undo::ReleaseFuse(dir.clone()))?;
         let server = Server { dir: dir.clone(), source: "freezer-lab".to_owned(), answer_after_ms };

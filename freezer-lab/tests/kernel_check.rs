@@ -148,11 +148,11 @@ fn a_fuse_server_inside_is_named_with_its_mount_and_its_users_on_both_sides() {
 fn tracers_and_traced_are_warned_of_in_both_directions() {
     on_each(&Hierarchy::BOTH, |scene, hierarchy| {
         let cgroup = scene.cgroup(hierarchy).expect("a cgroup");
-        let traced = scene.worker_in(&cgroup, &Job::Spin).expect("a task");
-        let traced_pid = scene[traced].pid();
-        let tracer = scene.worker(&Job::Trace(traced_pid)).expect("a tracer");
+        let task = scene.worker_in(&cgroup, &Job::Spin).expect("a task");
+        let pid = scene[task].pid();
+        let tracer = scene.worker(&Job::Trace(pid)).expect("a tracer");
         let (code, document) = check(&cgroup);
-        assert_eq!((code, &the_only(&document, "tracee")["pid"]), (0, &traced_pid.into()), "{document:#}");
+        assert_eq!((code, &the_only(&document, "tracee")["pid"]), (0, &pid.into()), "{document:#}");
 
         let other = scene.cgroup(hierarchy).expect("another cgroup");
         scene[tracer].put_in(&other).expect("moved in");
@@ -281,5 +281,21 @@ fn the_text_is_a_line_for_each_finding_and_the_verdict_last() {
         let last = ended.stdout.lines().last().expect("a verdict");
         assert!(last.starts_with("NO-GO  ") || ended.stdout.contains("\nNO-GO  "), "{}", ended.stdout);
         assert!(ended.stdout.contains(&stage.blockers[0].tid.to_string()), "{}", ended.stdout);
+    });
+}
+
+/// Those who decide about others are seen where they sit inside.
+#[test]
+fn supervisors_inside_are_warned_of() {
+    on_each(&[Hierarchy::V2], |scene, hierarchy| {
+        for (name, kind) in [
+            ("fanotify-inside", "fanotify-listener"),
+            ("seccomp-inside", "seccomp-supervisor"),
+            ("autofs-inside", "autofs-daemon"),
+        ] {
+            let stage = stage(scene, name, hierarchy);
+            let (_, document) = check(&stage.cgroup);
+            assert_eq!(the_only(&document, kind)["grade"], "warn", "{name}: {document:#}");
+        }
     });
 }

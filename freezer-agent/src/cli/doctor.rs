@@ -9,7 +9,7 @@ use nix::sys::utsname::uname;
 use super::exit::{self, Failure};
 use super::output;
 use crate::cgroupfs::{Mounts, ResolveError};
-use crate::host::{Missing, rights::rights};
+use crate::host::{Missing, pids, rights::rights};
 use crate::model::{Hierarchy, Name};
 use crate::report::Screen;
 use crate::report::doctor::{Checkup, Freezer};
@@ -45,6 +45,11 @@ fn attempt(args: &Args) -> Result<u8, Failure> {
     let text = |value: &std::ffi::OsStr| value.to_string_lossy().into_owned();
     let mut checkup = Checkup::new(text(host.release()), text(host.machine()));
     checkup.rights = rights();
+    checkup.missing.extend(pids::mixed());
+    if let Some(why) = pids::foreign_to_the_kernel() {
+        let lost = "tasks are looked at in /proc alone, those of this pid namespace and no others";
+        checkup.missing.push(missing("bpf", &why, lost));
+    }
     let mounts = Mounts::read().map_err(ResolveError::Mountinfo)?;
     for hierarchy in [Hierarchy::V1, Hierarchy::V2] {
         let points: Vec<Name> =

@@ -47,7 +47,7 @@ fn page(name: Cause, text: &str) -> Page {
         match (title, page.sections.last_mut()) {
             (Some(title), _) => page.sections.push(Section { title, paragraphs: vec![paragraph] }),
             (None, Some(section)) => section.paragraphs.push(paragraph),
-            (None, None) => page.summary = summary(name, page.summary, &paragraph),
+            (None, None) => page.summary = summary(name, &page.summary, &paragraph),
         }
     }
     page
@@ -58,7 +58,7 @@ fn headed<'t>(title: &'static str, paragraph: &'t str) -> Option<(&'static str, 
 }
 
 /// The first paragraph is `name: what it is.`
-fn summary(name: Cause, before: String, paragraph: &str) -> String {
+fn summary(name: Cause, before: &str, paragraph: &str) -> String {
     if before.is_empty() {
         let own = paragraph.strip_prefix(name.name()).and_then(|rest| rest.strip_prefix(": "));
         own.unwrap_or(paragraph).trim_end_matches('.').to_owned()
@@ -128,17 +128,14 @@ fn without_links(text: &str) -> String {
         let (before, found) = rest.split_at(at);
         out += before;
         let link = found.strip_prefix('[').filter(|_| !in_code).and_then(|inner| inner.split_once(']'));
-        match link {
-            Some((label, after)) => {
-                out += label;
-                let target = after.strip_prefix('(').and_then(|target| target.split_once(')'));
-                rest = target.map_or(after, |(_, after)| after);
-            }
-            None => {
-                in_code ^= found.starts_with('`');
-                out += &found[..1];
-                rest = &found[1..];
-            }
+        if let Some((label, after)) = link {
+            out += label;
+            let target = after.strip_prefix('(').and_then(|target| target.split_once(')'));
+            rest = target.map_or(after, |(_, after)| after);
+        } else {
+            in_code ^= found.starts_with('`');
+            out += &found[..1];
+            rest = &found[1..];
         }
     }
     out + rest

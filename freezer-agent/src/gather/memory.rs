@@ -1,23 +1,17 @@
 //! A few bytes of another process's memory, and its map, with a deadline.
 //!
-//! `process_vm_readv` takes the target's mmap lock (`mm/process_vm_access.c`): a target stuck under it would hang the
-//! reader for ever, so the reader is a thread that may be left behind.
+//! Both wait for the target's mmap lock, perhaps for ever. Memory is therefore read by a process of its own (`reader.rs`),
+//! the map by a thread: that wait ends with the process it belongs to (`fs/proc/task_mmu.c`, `mmap_read_lock_killable`).
 
-use std::io::IoSliceMut;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use nix::sys::uio::{RemoteIoVec, process_vm_readv};
-use nix::unistd::Pid;
+use super::reader::Reader;
 
 const DEADLINE: Duration = Duration::from_millis(20);
-/// A thread left behind stays until its target moves; after this many no more are risked.
+/// A reader left behind stays until its target moves; after this many no more are risked.
 const MOST_LEFT_BEHIND: u32 = 4;
-/// `PATH_MAX`, with its final NUL.
-const LONGEST: usize = 4096;
-/// The smallest page of any architecture: a read never crosses into a page that may not be there.
-const PAGE: usize = 4096;
 
 /// Why no text was read.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,12 +26,25 @@ pub enum MemoryError {
 #[derive(Debug, Default)]
 pub struct Memory {
     left_behind: u32,
+    reader: Option<Reader>,
 }
 
 impl Memory {
     /// The NUL-terminated text at `address` of a task.
     pub fn text(&mut self, tid: i32, address: usize) -> Result<Vec<u8>, MemoryError> {
-        self.in_time(move || read_text(tid, address))
+        if self.left_behind >= MOST_LEFT_BEHIND {
+            return Err(MemoryError::TooLate);
+        }
+        if self.reader.is_none() {
+            self.reader = Reader::start();
+        }
+        let reader = self.reader.as_mut().ok_or(MemoryError::Unreadable)?;
+        let text = reader.text(tid, address, DEADLINE);
+        if text == Err(MemoryError::TooLate) {
+            self.left_behind += 1;
+            self.reader = None;
+        }
+        text
     }
 
     /// `/proc/TID/maps`, which takes the target's mmap lock too.
@@ -74,30 +81,10 @@ impl Memory {
     }
 }
 
-fn read_text(tid: i32, address: usize) -> Option<Vec<u8>> {
-    let mut text = Vec::new();
-    let mut at = address;
-    while text.len() < LONGEST {
-        let mut chunk = [0; PAGE];
-        let len = PAGE - at % PAGE;
-        let remote = [RemoteIoVec { base: at, len }];
-        let read =
-            process_vm_readv(Pid::from_raw(tid), &mut [IoSliceMut::new(&mut chunk[..len])], &remote).ok()?;
-        if let Some(end) = chunk[..read].iter().position(|&b| b == 0) {
-            text.extend_from_slice(&chunk[..end]);
-            return Some(text);
-        }
-        if read < len {
-            return None;
-        }
-        text.extend_from_slice(&chunk[..read]);
-        at = at.checked_add(len)?;
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
+    use nix::unistd::Pid;
+
     use super::*;
 
     fn own_pid() -> i32 {

@@ -1,7 +1,7 @@
 //! Facts from /proc, /sys and the snapshots: collects, never decides. Every look has a deadline.
 //!
 //! Only files that cannot hang are read: `stat`, `wchan`, `syscall`, `cgroup`, `mountinfo`, `fdinfo/N` and the links
-//! `cwd`, `root` and `fd/N`, never followed. Memory of another process is read on a helper thread with a deadline (`memory.rs`).
+//! `cwd`, `root` and `fd/N`, never followed. Memory of another process is read by a helper with a deadline (`memory.rs`).
 
 mod autofs;
 mod bystanders;
@@ -20,6 +20,7 @@ mod paths;
 pub mod preflight;
 mod procdir;
 mod quota;
+mod reader;
 mod storage;
 mod syscall;
 mod threads;

@@ -2,6 +2,7 @@
 
 pub mod btf;
 pub mod offsets;
+pub mod pids;
 pub mod plan;
 pub mod rights;
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::io;
 
 use crate::cgroupfs::Cgroup;
-use crate::host::Missing;
+use crate::host::{Missing, pids};
 use crate::model::{Event, Hierarchy, Session, TaskSnapshot};
 use crate::report::{ObserverMode, ObserverReport};
 use crate::source::{Observer, ObserverOptions, Scope, Stacks, Watch, procfs};
@@ -19,11 +19,15 @@ pub struct Witness {
 impl Witness {
     /// Loads the kernel side for `cgroup`; a refusal is kept, and /proc remains.
     pub fn new(cgroup: &Cgroup, log: bool) -> Self {
+        if let Some(why) = pids::foreign_to_the_kernel() {
+            return Self::without_bpf(cgroup, why);
+        }
         let watch = Watch { hierarchy: cgroup.hierarchy, cgroup_id: cgroup.id };
         let options = ObserverOptions { log, ..ObserverOptions::default() };
         match Observer::load(&watch, &options) {
             Ok(observer) => {
-                let missing = observer.missing().to_vec();
+                let mut missing = observer.missing().to_vec();
+                missing.extend(pids::mixed());
                 Self { cgroup: cgroup.clone(), observer: Some(observer), missing }
             }
             Err(error) => Self::without_bpf(cgroup, error.to_string()),
@@ -38,7 +42,8 @@ impl Witness {
             lost: "no latency per task, no lock owners, and in v1 frozen cannot always be told from blocked"
                 .to_owned(),
         };
-        Self { cgroup: cgroup.clone(), observer: None, missing: vec![missing] }
+        let missing = [missing].into_iter().chain(pids::mixed()).collect();
+        Self { cgroup: cgroup.clone(), observer: None, missing }
     }
 
     /// Whether the kernel's own marks and events are seen.

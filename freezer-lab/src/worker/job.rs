@@ -13,7 +13,7 @@ use nix::unistd::{Pid, gettid};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    cpu, fork, hurt, memory, next_word, ready, slow, sockets, storage, supervised, tasks, userfault,
+    cpu, fork, hurt, memory, next_word, odd, ready, slow, sockets, storage, supervised, tasks, userfault,
 };
 use crate::error::{Error, Result, Tried as _};
 use crate::fuse;
@@ -105,6 +105,8 @@ pub enum Job {
     Tasks(tasks::Job),
     /// Waits for a block device.
     Storage(storage::Job),
+    /// What only a hostile or an unlucky program does.
+    Odd(odd::Job),
 }
 
 /// What an ordinary task gets of a CPU that others want too.
@@ -170,6 +172,7 @@ impl Job {
             Self::Supervised(job) => job.run(),
             Self::Tasks(job) => job.run(),
             Self::Storage(job) => job.run(),
+            Self::Odd(job) => job.run(),
         }
     }
 }

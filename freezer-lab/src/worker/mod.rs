@@ -8,6 +8,7 @@ mod fork;
 pub mod hurt;
 mod job;
 mod memory;
+pub mod odd;
 pub mod slow;
 mod sockets;
 pub mod storage;

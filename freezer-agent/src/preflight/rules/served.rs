@@ -19,10 +19,10 @@ fn fuse(served: &Served) -> Finding {
         several if served.certain => several.join(", "),
         several => format!("one of {}", several.join(", ")),
     };
-    let server = &served.server;
+    let who = &served.server;
     let (inside, outside): (Vec<&Party>, Vec<&Party>) =
         served.clients.iter().partition(|client| client.inside);
-    let mut summary = format!("{server} serves the FUSE mount {of}");
+    let mut summary = format!("{who} serves the FUSE mount {of}");
     if !inside.is_empty() {
         summary += &format!(
             "; inside too, {} use it: a request under way would block the freeze",
@@ -38,7 +38,7 @@ fn fuse(served: &Served) -> Finding {
     }
     let grade = if quiet { Grade::Note } else { Grade::Warn };
     let release = "freeze its users first and the server last, or move the server to a cgroup of its own";
-    Finding::new(Kind::FuseServer, grade, summary, release).about(server)
+    Finding::new(Kind::FuseServer, grade, summary, release).about(who)
 }
 
 fn supervisor(supervisor: &Supervisor) -> Finding {
