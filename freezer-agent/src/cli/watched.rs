@@ -37,7 +37,7 @@ pub async fn freeze(
     let mut explained = None;
     if ended != Ended::Frozen {
         let asked_ns_ago = Some(known_at.saturating_sub(span.start_ns));
-        let found = explain(&mut witness, asked_ns_ago, samples, &before);
+        let found = explain(&mut witness, asked_ns_ago, samples, &before, Some(&mut session));
         if ended == Ended::TimedOut && found.nobody_blocks() && request.look_twice()?.is_none() {
             // The last task got there while we looked.
             ended = Ended::Frozen;

@@ -12,6 +12,8 @@ pub struct Found {
     pub fuse: Vec<FuseConnection>,
     /// Open userfaultfds.
     pub userfaultfds: Vec<Userfaultfd>,
+    /// Who holds a `/dev/fuse`, whichever connection it serves.
+    holders: Vec<Holder>,
     /// The deadline came first.
     pub unfinished: bool,
 }
@@ -26,24 +28,30 @@ pub fn is_fuse(mount: &MountFacts) -> bool {
 
 /// Adds a mount to the connection it belongs to, if it is one of FUSE.
 pub fn add_connection(connections: &mut Vec<FuseConnection>, mount: MountFacts) {
-    // fs/fuse/inode.c: the connection's number is the anonymous device of its superblock; fuseblk has a real one.
-    if !is_fuse(&mount) || mount.major != 0 {
+    if !is_fuse(&mount) {
         return;
     }
-    match connections.iter_mut().find(|connection| connection.number == mount.minor) {
+    match connections.iter_mut().find(|connection| connection.number == mount.device()) {
         Some(connection) if connection.mounts.contains(&mount) => {}
         Some(connection) => connection.mounts.push(mount),
         None => connections.push(FuseConnection {
-            number: mount.minor,
+            number: mount.device(),
             mounts: vec![mount],
             waiting: None,
             servers: Vec::new(),
             servers_certain: false,
+            readers: Vec::new(),
         }),
     }
 }
 
+/// The device of FUSE, also where a container has its own `/dev`.
+pub fn is_fuse_device(path: &[u8]) -> bool {
+    path.ends_with(b"/dev/fuse")
+}
+
 /// A holder of `/dev/fuse`, and the connection the kernel says it serves (`fuse_dev_show_fdinfo`, 6.15+).
+#[derive(Debug)]
 struct Holder {
     pid: i32,
     connection: Option<u64>,
@@ -52,7 +60,6 @@ struct Holder {
 /// Fills in the servers, and looks for userfaultfds where asked to.
 pub fn scan(proc: &ProcDir, connections: Vec<FuseConnection>, userfault: bool, deadline: Instant) -> Found {
     let mut found = Found { fuse: connections, ..Found::default() };
-    let mut holders: Vec<Holder> = Vec::new();
     for pid in proc.pids() {
         if Instant::now() > deadline {
             found.unfinished = true;
@@ -61,18 +68,30 @@ pub fn scan(proc: &ProcDir, connections: Vec<FuseConnection>, userfault: bool, d
         let process = proc.process(pid);
         for fd in process.descriptors() {
             let Some(link) = process.link(&format!("fd/{fd}")) else { continue };
-            if link == b"/dev/fuse" && !found.fuse.is_empty() {
+            if is_fuse_device(&link) {
                 let info = process.read(&format!("fdinfo/{fd}")).unwrap_or_default();
-                holders.push(Holder { pid, connection: field(&info, "fuse_connection") });
+                found.holders.push(Holder { pid, connection: field(&info, "fuse_connection") });
             } else if userfault && link == b"anon_inode:[userfaultfd]" {
                 found.userfaultfds.extend(watch_faults(&process, pid, fd));
             }
         }
     }
-    for connection in &mut found.fuse {
-        assign(connection, &holders);
-    }
+    found.assign_all();
     found
+}
+
+impl Found {
+    /// Adds a connection that was found after the walk, with its servers.
+    pub fn add(&mut self, mount: MountFacts) {
+        add_connection(&mut self.fuse, mount);
+        self.assign_all();
+    }
+
+    fn assign_all(&mut self) {
+        for connection in &mut self.fuse {
+            assign(connection, &self.holders);
+        }
+    }
 }
 
 fn assign(connection: &mut FuseConnection, holders: &[Holder]) {

@@ -45,10 +45,11 @@ impl Memory {
         self.in_time(move || super::procdir::read(format!("/proc/{tid}/maps").as_ref()))
     }
 
-    fn in_time(
+    /// What `read` finds, if it comes back in time.
+    pub fn in_time<T: Send + 'static>(
         &mut self,
-        read: impl FnOnce() -> Option<Vec<u8>> + Send + 'static,
-    ) -> Result<Vec<u8>, MemoryError> {
+        read: impl FnOnce() -> Option<T> + Send + 'static,
+    ) -> Result<T, MemoryError> {
         if self.left_behind >= MOST_LEFT_BEHIND {
             return Err(MemoryError::TooLate);
         }

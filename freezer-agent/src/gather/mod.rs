@@ -5,6 +5,7 @@
 
 mod cgroups;
 mod descriptors;
+mod holders;
 mod mapped;
 mod memory;
 mod mountinfo;
@@ -12,22 +13,23 @@ mod paths;
 mod procdir;
 mod quota;
 mod syscall;
+mod tables;
+mod walk;
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use crate::cgroupfs::Cgroup;
 use crate::explain::Facts;
-use crate::explain::facts::{BeforeRequest, FuseConnection, MappedFile, StackSample, TaskDetails, TaskFacts};
+use crate::explain::facts::{BeforeRequest, Froze, MappedFile, StackSample, TaskDetails, TaskFacts};
 use crate::explain::functions::{Mechanism, contains, means};
 use crate::model::{Hierarchy, Name, TaskSnapshot, TaskState};
 use memory::{Memory, MemoryError};
 use procdir::{ProcDir, Process};
+use tables::Tables;
 
 /// All looks together take no longer than about this: a session that waits for a freeze must go on.
 const BUDGET: Duration = Duration::from_millis(400);
-/// Holders followed from lock to lock.
-const LONGEST_CHAIN: usize = 16;
 
 /// What is looked at, and what the caller has observed of it so far.
 #[derive(Debug)]
@@ -42,6 +44,8 @@ pub struct Subject<'a> {
     pub samples: HashMap<i32, Vec<StackSample>>,
     /// Tasks as they looked before the request, by thread id.
     pub before: HashMap<i32, BeforeRequest>,
+    /// Tasks of which the events of this freeze tell when they froze.
+    pub froze: Vec<Froze>,
 }
 
 /// Collects what the rules need to know of the subject.
@@ -55,6 +59,8 @@ pub fn gather(subject: &Subject<'_>) -> Facts {
 struct Gatherer<'a> {
     proc: ProcDir,
     memory: Memory,
+    tables: Tables,
+    hosts: cgroups::Mounted,
     subject: &'a Subject<'a>,
     hierarchy: Hierarchy,
     subtree: &'a [u64],
@@ -65,9 +71,12 @@ struct Gatherer<'a> {
 
 impl<'a> Gatherer<'a> {
     fn new(subject: &'a Subject<'a>, subtree: &'a [u64]) -> Self {
+        let proc = ProcDir::host();
         Self {
-            proc: ProcDir::host(),
+            hosts: cgroups::Mounted::read(&proc),
+            proc,
             memory: Memory::default(),
+            tables: Tables::default(),
             subject,
             hierarchy: subject.cgroup.hierarchy,
             subtree,
@@ -81,24 +90,17 @@ impl<'a> Gatherer<'a> {
         let (inside, outside): (Vec<_>, Vec<_>) =
             self.subject.host.iter().partition(|task| self.in_subtree(task));
         let tasks: Vec<TaskFacts> = inside.into_iter().map(|task| self.look(task, false)).collect();
-        let mut others: BTreeSet<i32> = BTreeSet::new();
-        self.add_lock_owners(&tasks, &mut others);
-        self.add_runners(&tasks, &outside, &mut others);
-        let found = self.scan_descriptors(&tasks);
-        others.extend(found.fuse.iter().flat_map(|connection| &connection.servers));
-        others.extend(found.userfaultfds.iter().map(|fd| fd.pid));
-        let known: BTreeSet<i32> = tasks.iter().map(|facts| facts.task.tid).collect();
-        let holders: Vec<&TaskSnapshot> =
-            others.difference(&known).filter_map(|tid| self.by_tid.get(tid).copied()).collect();
-        let others: Vec<TaskFacts> = holders.into_iter().map(|task| self.look(task, true)).collect();
+        let mut first: BTreeSet<i32> = BTreeSet::new();
+        self.add_runners(&tasks, &outside, &mut first);
+        let holders::Held { others, found } = self.follow_holders(&tasks, first);
         let quotas = quota::covering(
             &self.proc,
             tasks.iter().filter(|f| is_runnable(f)).map(|f| &f.task),
             self.deadline,
         );
-        let hosts = cgroups::Mounted::read(&self.proc);
-        let mut cgroups = hosts.of_tasks(&self.proc, tasks.iter().chain(&others).map(|facts| &facts.task));
-        hosts.add_directory(&mut cgroups, self.hierarchy, &self.subject.cgroup.dir);
+        let mut cgroups =
+            self.hosts.of_tasks(&self.proc, tasks.iter().chain(&others).map(|facts| &facts.task));
+        self.hosts.add_directory(&mut cgroups, self.hierarchy, &self.subject.cgroup.dir);
         Facts {
             kernel: self.proc.kernel_release(),
             hierarchy: self.hierarchy,
@@ -112,6 +114,7 @@ impl<'a> Gatherer<'a> {
             quotas,
             cgroups,
             gaps: std::mem::take(&mut self.gaps).into_iter().collect(),
+            froze: self.subject.froze.clone(),
         }
     }
 
@@ -127,7 +130,11 @@ impl<'a> Gatherer<'a> {
             task.frozen_in(self.hierarchy) == Some(true)
         };
         let details = if frozen { None } else { self.details(task) };
-        TaskFacts { task: task.clone(), details }
+        let mut task = task.clone();
+        if holder {
+            self.hosts.complete(&self.proc.process(task.tid), &mut task);
+        }
+        TaskFacts { task, details }
     }
 
     fn details(&mut self, task: &TaskSnapshot) -> Option<TaskDetails> {
@@ -140,7 +147,7 @@ impl<'a> Gatherer<'a> {
             self.gaps.insert(format!("task {} was gone before the closer look", task.tid));
             return None;
         }
-        let syscall = syscall::of(&process, &mut self.memory, &mut self.gaps);
+        let syscall = syscall::of(&process, &mut self.memory, &mut self.tables, &mut self.gaps);
         let mapped = if mapped::faults_on_file(&task.stack) { self.mapped(&process) } else { Vec::new() };
         let tid = task.tid;
         Some(TaskDetails {
@@ -153,7 +160,7 @@ impl<'a> Gatherer<'a> {
     }
 
     fn mapped(&mut self, process: &Process) -> Vec<MappedFile> {
-        match mapped::of(process, &mut self.memory) {
+        match mapped::of(process, &mut self.memory, &mut self.tables) {
             Ok(files) => files,
             Err(error) => {
                 let why = match error {
@@ -166,19 +173,6 @@ impl<'a> Gatherer<'a> {
         }
     }
 
-    /// Owners of locks that tasks of the subtree wait for, and owners of what those wait for, to the end.
-    fn add_lock_owners(&self, tasks: &[TaskFacts], others: &mut BTreeSet<i32>) {
-        for facts in tasks {
-            let mut next = facts.task.lock.as_ref().and_then(|lock| lock.owner);
-            for _ in 0..LONGEST_CHAIN {
-                let Some(owner) = next else { break };
-                others.insert(owner);
-                next =
-                    self.by_tid.get(&owner).and_then(|task| task.lock.as_ref()).and_then(|lock| lock.owner);
-            }
-        }
-    }
-
     /// Who has the CPU that a runnable task of the subtree waits for; never this process, which looks from some CPU.
     fn add_runners(&self, tasks: &[TaskFacts], outside: &[&TaskSnapshot], others: &mut BTreeSet<i32>) {
         let wanted: BTreeSet<u32> = tasks.iter().filter(|f| is_runnable(f)).map(|f| f.task.cpu).collect();
@@ -187,36 +181,6 @@ impl<'a> Gatherer<'a> {
             .iter()
             .filter(|t| t.on_cpu == Some(true) && Some(t.tgid) != own && wanted.contains(&t.cpu));
         others.extend(runners.map(|task| task.tid));
-    }
-
-    /// The holders of FUSE connections and userfaultfds, looked for only where something points at them.
-    fn scan_descriptors(&mut self, tasks: &[TaskFacts]) -> descriptors::Found {
-        let suspects = || tasks.iter().filter(|facts| facts.details.is_some());
-        let fuse = suspects()
-            .any(|f| may_be(f, Mechanism::FuseRequest) || may_be(f, Mechanism::SharedFetch) || on_fuse(f))
-            || tasks.iter().any(|facts| facts.task.lock.is_some());
-        let userfault = suspects().any(|facts| may_be(facts, Mechanism::Userfault) || is_runnable(facts));
-        let mut connections: Vec<FuseConnection> = Vec::new();
-        if fuse {
-            let tables = suspects().map(|facts| facts.task.tid).map(|tid| self.proc.process(tid).mounts());
-            let own = Process::own(&self.proc).mounts();
-            for mount in tables.chain(std::iter::once(own)).flatten() {
-                descriptors::add_connection(&mut connections, mount.facts);
-            }
-            for connection in &mut connections {
-                connection.waiting = self.proc.fuse_waiting(connection.number);
-            }
-        }
-        if connections.is_empty() && !userfault {
-            return descriptors::Found::default();
-        }
-        let found = descriptors::scan(&self.proc, connections, userfault, self.deadline);
-        if found.unfinished {
-            self.gaps.insert(
-                "looking for FUSE servers and userfaultfds took too long: some were left out".to_owned(),
-            );
-        }
-        found
     }
 }
 

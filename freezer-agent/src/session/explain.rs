@@ -2,10 +2,10 @@
 
 use super::{Samples, Witness};
 use crate::control::TaskCount;
-use crate::explain::facts::BeforeRequest;
+use crate::explain::facts::{BeforeRequest, Froze};
 use crate::explain::{Facts, Verdict, judge};
 use crate::gather::{self, Subject};
-use crate::model::{TaskSnapshot, TaskState};
+use crate::model::{Arrival, Session, TaskSnapshot, TaskState, TaskTimeline};
 use crate::report::UnknownTask;
 
 /// A subtree that is not frozen, explained.
@@ -22,16 +22,37 @@ pub fn explain(
     asked_ns_ago: Option<u64>,
     samples: Samples,
     before: &[TaskSnapshot],
+    session: Option<&mut Session>,
 ) -> Explained {
     let cgroup = witness.cgroup().clone();
     let host = witness.look_at_host();
+    let froze = session.map_or_else(Vec::new, |session| times(witness, session, &host));
     let before = before
         .iter()
         .map(|task| (task.tid, BeforeRequest { state: task.state, switches: task.switches }))
         .collect();
-    let facts = gather::gather(&Subject { cgroup: &cgroup, host, asked_ns_ago, samples, before });
+    let facts = gather::gather(&Subject { cgroup: &cgroup, host, asked_ns_ago, samples, before, froze });
     let verdict = judge(&facts);
     Explained { facts, verdict }
+}
+
+/// When the tasks froze that this look shows frozen, by the events up to it.
+fn times(witness: &mut Witness, session: &mut Session, host: &[TaskSnapshot]) -> Vec<Froze> {
+    witness.catch_up(session);
+    let requested_at = session.requested_at();
+    let hierarchy = session.hierarchy();
+    // Gone meanwhile: then nothing of it is frozen either.
+    let subtree = witness.cgroup().subtree_ids().unwrap_or_default();
+    let inside = |task: &&TaskSnapshot| task.cgroup_in(hierarchy).is_some_and(|id| subtree.contains(&id));
+    session.look(host.iter().filter(inside));
+    let known = |task: &TaskTimeline| match task.arrival? {
+        Arrival::Before => Some(Froze { tid: task.tid, after_ns: None }),
+        Arrival::Entered | Arrival::InPlace => {
+            task.latency_ns(requested_at).map(|ns| Froze { tid: task.tid, after_ns: Some(ns) })
+        }
+        Arrival::Seen => None,
+    };
+    session.timelines().iter().filter_map(known).collect()
 }
 
 impl Explained {
