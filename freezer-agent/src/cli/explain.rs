@@ -32,6 +32,9 @@ pub struct Args {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    /// Print who waits for whom as a Graphviz graph: `| dot -Tsvg`
+    #[arg(long, conflicts_with = "json")]
+    dot: bool,
     /// Keep the facts in FILE, for `freezer-agent replay FILE` anywhere
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
@@ -60,7 +63,11 @@ fn attempt(args: &Args, verbose: bool) -> Result<u8, Failure> {
         Outcome::Freezing => output::block_on(watch(&cgroup, args, verbose))??,
         _ => found,
     };
-    output::document(&document, args.json)?;
+    if args.dot {
+        output::graph(&document)?;
+    } else {
+        output::document(&document, args.json)?;
+    }
     Ok(exit::DONE)
 }
 
@@ -99,6 +106,7 @@ async fn watch(cgroup: &Cgroup, args: &Args, verbose: bool) -> Result<Document, 
         document.unknown = explained.unknown();
         document.error.clone_from(&explained.verdict.impossible);
         document.blockers = explained.verdict.blockers;
+        document.cycles = explained.verdict.cycles;
         if let Some(file) = &args.record {
             watched::save(&explained.facts, file)?;
         }

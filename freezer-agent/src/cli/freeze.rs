@@ -49,6 +49,9 @@ pub struct Args {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    /// Print who waits for whom as a Graphviz graph: `| dot -Tsvg`
+    #[arg(long, conflicts_with = "json", requires = "explain")]
+    dot: bool,
     /// Also freeze the cgroup of process 1, or one that holds only kernel threads
     #[arg(long)]
     force: bool,
@@ -91,7 +94,11 @@ fn attempt(args: &Args, verbose: bool) -> Result<u8, Failure> {
     } else {
         plain(cgroup, args, &interrupts)?
     };
-    output::document(&document, args.json)?;
+    if args.dot {
+        output::graph(&document)?;
+    } else {
+        output::document(&document, args.json)?;
+    }
     Ok(exit::of_ended(&ended).0)
 }
 

@@ -78,6 +78,7 @@ fn tell_blockers(
     document.tasks = explained.count().into();
     document.unknown = explained.unknown();
     document.blockers = explained.verdict.blockers;
+    document.cycles = explained.verdict.cycles;
     explained.facts
 }
 

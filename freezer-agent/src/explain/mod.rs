@@ -2,6 +2,7 @@
 
 mod case;
 pub mod cause;
+pub mod cycles;
 pub mod facts;
 mod follow;
 pub mod functions;
@@ -19,6 +20,7 @@ mod examples;
 mod tests;
 
 pub use cause::Cause;
+pub use cycles::{Cycle, OrderStep, Process};
 pub use facts::Facts;
 pub use judge::judge;
 pub use rules::catalogue;

@@ -98,7 +98,12 @@ impl Gatherer<'_> {
         let Some(connection) = found.fuse.iter().find(|c| c.number == number) else { return Vec::new() };
         let threads = |pid: &i32| {
             let pid = *pid;
-            self.subject.host.iter().filter(move |task| task.tgid == pid).map(|task| task.tid).take(MOST_THREADS)
+            self.subject
+                .host
+                .iter()
+                .filter(move |task| task.tgid == pid)
+                .map(|task| task.tid)
+                .take(MOST_THREADS)
         };
         connection.servers.iter().flat_map(threads).collect()
     }
@@ -119,7 +124,8 @@ impl Gatherer<'_> {
                 continue;
             }
             let process = self.proc.process(task.tid);
-            let except = if hierarchy == self.hierarchy { self.subject.cgroup.dir.as_path() } else { "/".as_ref() };
+            let except =
+                if hierarchy == self.hierarchy { self.subject.cgroup.dir.as_path() } else { "/".as_ref() };
             let together = self.hosts.frozen_together(&process, hierarchy, except);
             let waits = |tid: &i32| {
                 self.by_tid.get(tid).is_some_and(|task| {
@@ -192,10 +198,7 @@ fn fuse_mounts(facts: &TaskFacts) -> impl Iterator<Item = &MountFacts> {
 }
 
 /// Connections that one of these tasks may wait for; all that may be busy where a task does not tell which.
-fn pointed_at<'a>(
-    tasks: impl Iterator<Item = &'a TaskFacts>,
-    found: &descriptors::Found,
-) -> BTreeSet<u32> {
+fn pointed_at<'a>(tasks: impl Iterator<Item = &'a TaskFacts>, found: &descriptors::Found) -> BTreeSet<u32> {
     let mut numbers = BTreeSet::new();
     for facts in tasks.filter(|facts| facts.details.is_some()) {
         let before = numbers.len();

@@ -55,11 +55,12 @@ fn covering<'a>(mounts: &'a [Mount], mut at: Option<&'a Mount>, point: &[u8]) ->
     let listed = |id: u64| mounts.iter().any(|mount| mount.facts.id == id);
     // Each step enters one mount: there are no more than all of them.
     for _ in mounts {
-        let on_top = mounts.iter().filter(|mount| mount.facts.path.as_bytes() == point).find(|mount| match at {
-            // The initial root may be its own parent.
-            Some(at) => mount.parent == at.facts.id && mount.facts.id != mount.parent,
-            None => mount.parent == mount.facts.id || !listed(mount.parent),
-        });
+        let on_top =
+            mounts.iter().filter(|mount| mount.facts.path.as_bytes() == point).find(|mount| match at {
+                // The initial root may be its own parent.
+                Some(at) => mount.parent == at.facts.id && mount.facts.id != mount.parent,
+                None => mount.parent == mount.facts.id || !listed(mount.parent),
+            });
         match on_top {
             Some(mount) => at = Some(mount),
             None => break,

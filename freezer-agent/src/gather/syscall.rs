@@ -178,8 +178,21 @@ impl Look<'_> {
 /// Filesystems of this host alone: reading a link of theirs asks no server.
 fn is_local(mount: &Mount) -> bool {
     const LOCAL: [&[u8]; 15] = [
-        b"ext4", b"ext3", b"ext2", b"xfs", b"btrfs", b"zfs", b"f2fs", b"bcachefs", b"tmpfs", b"ramfs", b"rootfs",
-        b"devtmpfs", b"overlay", b"squashfs", b"erofs",
+        b"ext4",
+        b"ext3",
+        b"ext2",
+        b"xfs",
+        b"btrfs",
+        b"zfs",
+        b"f2fs",
+        b"bcachefs",
+        b"tmpfs",
+        b"ramfs",
+        b"rootfs",
+        b"devtmpfs",
+        b"overlay",
+        b"squashfs",
+        b"erofs",
     ];
     LOCAL.contains(&mount.facts.fstype.as_bytes())
 }
@@ -226,10 +239,10 @@ mod tests {
         let call = std::iter::repeat_with(|| {
             of(&process, &mut Memory::default(), &mut Tables::default(), &mut BTreeSet::new())
         })
-            .take(10_000)
-            .flatten()
-            .find(|call| call.name == "read")
-            .expect("it gets to its read");
+        .take(10_000)
+        .flatten()
+        .find(|call| call.name == "read")
+        .expect("it gets to its read");
         assert_eq!(call.files[0].known_by, KnownBy::Descriptor);
         assert!(call.files[0].path.as_bytes().starts_with(b"pipe:"), "{:?}", call.files[0].path);
         drop(writer);

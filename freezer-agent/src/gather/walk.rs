@@ -107,8 +107,7 @@ fn magic(tid: i32, name: &str) -> Option<OwnedFd> {
 fn cached(at: &OwnedFd, name: &[u8]) -> nix::Result<OwnedFd> {
     let name = CString::new(name).map_err(|_| Errno::EINVAL)?;
     let flags = libc::O_PATH | libc::O_NOFOLLOW | libc::O_CLOEXEC;
-    let how =
-        OpenHow { flags: u64::from(flags.cast_unsigned()), mode: 0, resolve: libc::RESOLVE_CACHED };
+    let how = OpenHow { flags: u64::from(flags.cast_unsigned()), mode: 0, resolve: libc::RESOLVE_CACHED };
     // SAFETY: name and how are live, and the size is that of how.
     let fd = unsafe {
         libc::syscall(libc::SYS_openat2, at.as_raw_fd(), name.as_ptr(), &raw const how, size_of::<OpenHow>())
@@ -125,9 +124,8 @@ fn own(fd: i64) -> nix::Result<OwnedFd> {
 fn link_text(link: &OwnedFd) -> Option<Vec<u8>> {
     let mut text = vec![0_u8; 4096];
     // SAFETY: the buffer is live and as long as said; the empty path means the descriptor itself.
-    let length = unsafe {
-        libc::readlinkat(link.as_raw_fd(), c"".as_ptr(), text.as_mut_ptr().cast(), text.len())
-    };
+    let length =
+        unsafe { libc::readlinkat(link.as_raw_fd(), c"".as_ptr(), text.as_mut_ptr().cast(), text.len()) };
     text.truncate(usize::try_from(length).ok()?);
     Some(text)
 }
@@ -167,8 +165,10 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         symlink("/proc/self", dir.path().join("link")).expect("a link");
         symlink("link/../..", dir.path().join("up")).expect("a link");
-        let readable: Vec<u64> = own_mounts().iter().filter(|(_, path)| path != "/proc").map(|m| m.0).collect();
-        let walk = |name: &str| mount_id(me(), "cwd", dir.path().join(name).as_os_str().as_bytes(), &readable);
+        let readable: Vec<u64> =
+            own_mounts().iter().filter(|(_, path)| path != "/proc").map(|m| m.0).collect();
+        let walk =
+            |name: &str| mount_id(me(), "cwd", dir.path().join(name).as_os_str().as_bytes(), &readable);
         // The links must be in the cache, as they are for a task that has walked them.
         drop(fs::metadata(dir.path().join("up")));
         assert_eq!(walk("link"), Some(id_of("/proc")));

@@ -2,6 +2,7 @@
 
 pub mod doctor;
 pub mod document;
+pub mod dot;
 pub mod failed;
 pub mod histogram;
 pub mod json;
