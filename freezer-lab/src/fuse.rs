@@ -62,6 +62,9 @@ pub struct Server {
     pub source: String,
     /// Answer the requests it would be silent on after this many milliseconds, one after the other, with `ENOENT`.
     pub answer_after_ms: Option<u64>,
+    /// Call stat(2) on this path before the answer it would be silent on: for ever, where that is silent too.
+    #[serde(default)]
+    pub first_stat: Option<PathBuf>,
 }
 
 /// A mounted server that does not serve yet.
@@ -100,6 +103,17 @@ impl Server {
 }
 
 impl Mounted {
+    /// Another server of the same connection, for another thread or process.
+    pub(crate) fn again(&self) -> Result<Self> {
+        let device = self.device.try_clone().tried("copy", "/dev/fuse")?;
+        Ok(Self { device, server: self.server.clone() })
+    }
+
+    /// The device alone.
+    pub(crate) fn into_device(self) -> File {
+        self.device
+    }
+
     /// Answers until the connection ends.
     pub(crate) fn serve(mut self) -> Result<()> {
         let mut buffer = vec![0; BUFFER];
@@ -125,13 +139,15 @@ impl Mounted {
             Answer::Data(data) => (0, data),
             Answer::Error(errno) => (errno as i32, Vec::new()),
             Answer::NotExpected => return Ok(()),
-            Answer::Silence => match self.server.answer_after_ms {
-                None => return Ok(()),
-                Some(ms) => {
-                    thread::sleep(Duration::from_millis(ms));
-                    (Errno::ENOENT as i32, Vec::new())
+            Answer::Silence => {
+                if let Some(path) = &self.server.first_stat {
+                    // Whatever comes of it, it is the waiting that counts.
+                    drop(std::fs::metadata(path));
                 }
-            },
+                let Some(ms) = self.server.answer_after_ms else { return Ok(()) };
+                thread::sleep(Duration::from_millis(ms));
+                (Errno::ENOENT as i32, Vec::new())
+            }
         };
         let mut reply = Reply::default();
         let length = u32::try_from(16 + data.len()).unwrap_or(u32::MAX);

@@ -1,5 +1,8 @@
 //! The cases: each a stuck, slow or harmless freeze, with what a right diagnosis of it says.
 
+mod chain_freezes;
+mod chain_mounts;
+mod chain_servers;
 mod cpu_starved;
 mod cpu_throttled;
 mod exiting;
@@ -92,6 +95,17 @@ pub struct Stage {
     pub trigger: Option<Trigger>,
     /// A time limit for the freeze that the mechanism surely outlasts.
     pub limit: Duration,
+    /// The circles to be told, and no others; `None`: not looked at.
+    pub cycles: Option<Vec<ExpectedCycle>>,
+}
+
+/// A circle of waiting as a right diagnosis tells it.
+#[derive(Clone, Debug)]
+pub struct ExpectedCycle {
+    /// The cgroups whose freezes are in it.
+    pub cgroups: Vec<PathBuf>,
+    /// Process ids in an order of freezing that works; empty: none does.
+    pub order: Vec<Vec<i32>>,
 }
 
 /// What a freeze comes to.
@@ -153,7 +167,14 @@ impl Stage {
             blockers,
             trigger: None,
             limit: Duration::from_millis(500),
+            cycles: None,
         }
+    }
+
+    /// Exactly these circles are to be told.
+    fn cycles(mut self, cycles: impl Into<Vec<ExpectedCycle>>) -> Self {
+        self.cycles = Some(cycles.into());
+        self
     }
 
     /// A freeze that succeeds.
@@ -210,6 +231,9 @@ pub fn all() -> Vec<Case> {
     let mut all = vec![fuse_server::OUTSIDE, fuse_server::INSIDE, fuse_server::FROZEN_ELSEWHERE];
     all.extend([fuse_descriptor::READ, fuse_descriptor::FSYNC, fuse_descriptor::CACHED_READ]);
     all.extend([fuse_threads::CASE, fuse_flush_in_exit::CASE]);
+    all.extend(chain_servers::ALL);
+    all.extend(chain_mounts::ALL);
+    all.extend(chain_freezes::ALL);
     all.extend([fs_frozen::WRITE, fs_frozen::MKDIR, fs_frozen::STORE]);
     all.extend([lock_directory::CASE, lock_file_position::CASE]);
     all.extend([userfault::OWN, userfault::HELD_OUTSIDE]);

@@ -12,7 +12,7 @@ use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{Pid, gettid};
 use serde::{Deserialize, Serialize};
 
-use super::{cpu, fork, memory, next_word, ready, sockets, userfault};
+use super::{chain, cpu, fork, memory, next_word, ready, sockets, userfault};
 use crate::error::{Error, Result, Tried as _};
 use crate::fuse;
 
@@ -91,6 +91,8 @@ pub enum Job {
     ForkStorm(usize),
     /// Forks so many children that sleep for ever.
     Family(usize),
+    /// Servers and clients of FUSE of more than one thread, process or namespace.
+    Chain(chain::Job),
     /// Attaches to a process as its tracer and stops it (`PTRACE_SEIZE`, `PTRACE_INTERRUPT`); then sleeps.
     Trace(i32),
 }
@@ -152,6 +154,7 @@ impl Job {
             Self::Vfork => after_ready(fork::vfork),
             Self::ForkStorm(alive) => after_ready(|| fork::storm(alive)),
             Self::Family(children) => after_ready(|| fork::family(children)),
+            Self::Chain(job) => job.run(),
             Self::Trace(pid) => trace(Pid::from_raw(pid)),
         }
     }
@@ -208,7 +211,7 @@ fn spin_until(end: Instant) {
 }
 
 /// Goes on after an answer, so that there is always a request under way when a slow server freezes.
-fn stat(path: &Path) -> Result<()> {
+pub(super) fn stat(path: &Path) -> Result<()> {
     loop {
         match fs::metadata(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
