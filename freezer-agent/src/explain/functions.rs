@@ -167,6 +167,7 @@ const TABLE: &[(&str, Mechanism, &str)] = &[
     ("percpu_rwsem_wait", M::FreezableSleep, "6.12, 6.18, 7.3"),
     ("kernel_clone", M::FreezableSleep, "6.1, 6.12, 6.18"),
     ("wait_for_vfork_done", M::FreezableSleep, "6.1"),
+    ("fuse_get_req", M::FreezableSleep, "6.18"),
     ("coredump_wait", M::FreezableSleep, "6.1, 6.18"),
     ("vfs_coredump", M::FreezableSleep, "6.18"),
     ("call_usermodehelper_exec", M::FreezableSleep, "6.1, 6.18"),

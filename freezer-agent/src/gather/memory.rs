@@ -11,7 +11,7 @@ use std::time::Duration;
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
 
-const DEADLINE: Duration = Duration::from_millis(20);
+const DEADLINE: Duration = Duration::from_millis(50);
 /// A thread left behind stays until its target moves; after this many no more are risked.
 const MOST_LEFT_BEHIND: u32 = 4;
 /// `PATH_MAX`, with its final NUL.

@@ -5,14 +5,14 @@ use super::{Case, Expected, ExpectedCycle, Holder, Place, STUCK, Stage};
 use crate::Job;
 use crate::cgroup::{Hierarchy, State};
 use crate::error::Result;
-use crate::fuse::SILENT_NAME;
+use crate::fuse::{SILENT_FILE, SILENT_NAME};
 use crate::scene::Scene;
 use crate::worker::chain;
 
 pub(super) const ALL: [Case; 3] = [
     Case {
         name: "lock-chain",
-        about: "a mutex held by a task that waits for a directory's lock, held by one that waits for a frozen server",
+        about: "a mutex held by a task that waits for an inode's lock, held by one that waits for a frozen server",
         hierarchies: &Hierarchy::BOTH,
         set_up: locks,
     },
@@ -44,23 +44,24 @@ pub(super) const ALL: [Case; 3] = [
 fn locks(scene: &mut Scene, place: &Place) -> Result<Stage> {
     let cgroup = place.cgroup(scene)?;
     let (dir, server) = scene.silent_fuse(None)?;
-    let lister = scene.worker(&Job::Chain(chain::Job::ListTwice(dir.clone())))?;
-    scene[lister].put_in(&cgroup)?;
-    let maker = started(scene, &Job::Mkdir(dir.join(SILENT_NAME)))?;
-    scene[maker].wait_stuck(scene[maker].pid(), 'S', "request_wait_answer", STUCK)?;
-    let (pid, second) = (scene[lister].pid(), scene[lister].tids()[1]);
-    scene[lister].go()?;
-    scene[lister].wait_stuck(pid, 'D', "iterate_dir", STUCK)?;
-    scene[lister].go()?;
-    scene[lister].wait_stuck(second, 'D', "fdget_pos", STUCK)?;
+    let file = dir.join(SILENT_FILE);
+    let writers = scene.worker(&Job::Chain(chain::Job::WriteTwice(file.clone())))?;
+    scene[writers].put_in(&cgroup)?;
+    let holder = started(scene, &Job::Chain(chain::Job::Write(file)))?;
+    scene[holder].wait_stuck(scene[holder].pid(), 'S', "request_wait_answer", STUCK)?;
+    let (pid, second) = (scene[writers].pid(), scene[writers].tids()[1]);
+    scene[writers].go()?;
+    scene[writers].wait_stuck(pid, 'D', "fuse", STUCK)?;
+    scene[writers].go()?;
+    scene[writers].wait_stuck(second, 'D', "fdget_pos", STUCK)?;
     let other = scene.cgroup(cgroup.hierarchy())?;
     scene[server].put_in(&other)?;
     other.freeze()?;
     other.wait_state(State::Frozen, STUCK)?;
-    let end = [Holder::running(scene, maker), Holder::Mount(dir), Holder::frozen(scene, server, &other)];
-    let first = Expected::main_of(scene, lister, "lock-held").certainty("certain").waits_for(end.clone());
+    let end = [Holder::running(scene, holder), Holder::Mount(dir), Holder::frozen(scene, server, &other)];
+    let first = Expected::main_of(scene, writers, "lock-held").certainty("certain").waits_for(end.clone());
     let owner = Holder::Task { pid, tid: Some(pid), frozen: false, cgroup: None };
-    let second = Expected::main_of(scene, lister, "lock-held")
+    let second = Expected::main_of(scene, writers, "lock-held")
         .thread(second)
         .certainty("certain")
         .waits_for([&[owner][..], &end].concat());

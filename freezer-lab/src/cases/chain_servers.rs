@@ -54,7 +54,8 @@ pub(super) const ALL: [Case; 9] = [
             server.first_stat = Some(dir.join(SILENT_NAME).with_extension("own"));
             let server = started(scene, &Job::FuseServer(server))?;
             let client = client(scene, &cgroup, &Job::Stat(dir.join(SILENT_NAME)))?;
-            scene[server].wait_stuck(scene[server].pid(), 'S', "request_wait_answer", STUCK)?;
+            // It gets as far as the lock of its root directory, which its client holds.
+            scene[server].wait_stuck(scene[server].pid(), 'D', "fuse_lock_inode", STUCK)?;
             let way = [Holder::Mount(dir), Holder::running(scene, server)];
             let circle = ExpectedCycle { cgroups: Vec::new(), order: Vec::new() };
             Ok(stuck(scene, cgroup, client, "likely", &way).cycles([circle]))
@@ -98,7 +99,8 @@ pub(super) const ALL: [Case; 9] = [
     Case {
         name: "fuse-no-server",
         about: "stat on a FUSE mount whose device lies in a message that nobody has read yet",
-        hierarchies: &Hierarchy::BOTH,
+        // It waits for a slot to send its request, a sleep that v1 freezes in place.
+        hierarchies: &[Hierarchy::V2],
         set_up: |scene, place| {
             let cgroup = place.cgroup(scene)?;
             let dir = scene.directory()?;

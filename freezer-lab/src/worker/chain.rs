@@ -1,7 +1,7 @@
 //! FUSE servers of several threads, processes and namespaces, and clients that reach them in roundabout ways.
 
 use std::fs::File;
-use std::io::IoSlice;
+use std::io::{IoSlice, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Barrier, mpsc};
@@ -47,9 +47,11 @@ pub enum Job {
     StatAt(PathBuf, PathBuf),
     /// Changes its root; then stat(2).
     StatInRoot(PathBuf, PathBuf),
-    /// Opens a directory; then the main thread lists it, and after a second word another thread lists the same open
-    /// directory.
-    ListTwice(PathBuf),
+    /// Opens a file that is there; then write(2).
+    Write(PathBuf),
+    /// Opens a file that is there; then the main thread writes, and after a second word another thread writes to the
+    /// same open file.
+    WriteTwice(PathBuf),
 }
 
 impl Job {
@@ -76,7 +78,11 @@ impl Job {
                 chdir("/").tried("change to", "the new root")?;
                 after_ready(|| stat(&path))
             }
-            Self::ListTwice(path) => list_twice(&path),
+            Self::Write(path) => {
+                let file = open(&path)?;
+                after_ready(|| write(&file))
+            }
+            Self::WriteTwice(path) => write_twice(&path),
         }
     }
 }
@@ -162,10 +168,10 @@ fn stat_at(dir: &Path, path: &Path) -> Result<()> {
     after_ready(|| fstatat(&dir, path, AtFlags::empty()).map(drop).tried("stat", path.display()))
 }
 
-/// Two readers of one open directory: the second waits for the position's mutex (fs/file.c, `fdget_pos`), the first,
-/// with it in its hands, for the directory's lock (fs/readdir.c, `iterate_dir`).
-fn list_twice(path: &Path) -> Result<()> {
-    let dir = File::open(path).tried("open", path.display())?;
+/// Two writers to one open file: the second waits for the position's mutex (fs/file.c, `fdget_pos`), the first, with it
+/// in its hands, for the inode's lock (fs/fuse/file.c, `fuse_dio_lock`).
+fn write_twice(path: &Path) -> Result<()> {
+    let file = open(path)?;
     let (sender, receiver) = mpsc::channel();
     let started = Barrier::new(2); // stdin is the main thread's until it has its word
     thread::scope(|scope| {
@@ -173,20 +179,20 @@ fn list_twice(path: &Path) -> Result<()> {
             sender.send(gettid().as_raw()).expect("the receiver lives until it has heard");
             started.wait();
             next_word()?;
-            list(&dir)
+            write(&file)
         });
         let tid = receiver.recv().map_err(|error| Error::new("start", "a thread", error))?;
         ready(&[gettid().as_raw(), tid])?;
         started.wait();
-        list(&dir)?;
+        write(&file)?;
         second.join().unwrap_or(Ok(()))
     })
 }
 
-fn list(dir: &File) -> Result<()> {
-    let mut buffer = [0_u8; 4096];
-    // SAFETY: the buffer is live and as long as said.
-    let read =
-        unsafe { libc::syscall(libc::SYS_getdents64, dir.as_raw_fd(), buffer.as_mut_ptr(), buffer.len()) };
-    nix::errno::Errno::result(read).map(drop).tried("list", "a directory")
+fn open(path: &Path) -> Result<File> {
+    File::options().write(true).open(path).tried("open", path.display())
+}
+
+fn write(mut file: &File) -> Result<()> {
+    file.write_all(b"x").tried("write", "a byte")
 }

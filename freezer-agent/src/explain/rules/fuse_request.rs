@@ -52,7 +52,8 @@ pub fn judge(case: &Case<'_>) -> Option<Finding> {
         Some(mount) if files::is_virtiofs(mount) => served_by_host(mount, site.certainty),
         _ => finding(case, &site),
     };
-    finding.never_frozen_in_place = sent;
+    // A wait for a slot (`fuse_get_req`) is freezable, a wait for the answer is not.
+    finding.never_frozen_in_place = sent && !case.at(Mechanism::FreezableSleep);
     if shared && !sent {
         finding.certainty = finding.certainty.min(Certainty::Likely);
         finding.notes.push("waits for a page or name that another task's request is fetching".to_owned());
