@@ -21,6 +21,10 @@ fn main() {
     // A plain freeze is over in a millisecond, most of it page faults of the start: without gaps between the segments
     // there are 15 fewer.
     println!("cargo::rustc-link-arg-bins=-Wl,-z,noseparate-code");
+    println!("cargo::rustc-check-cfg=cfg(quick_start)");
+    if env::var("CARGO_CFG_TARGET_ENV").is_ok_and(|libc| libc == "gnu") {
+        println!("cargo::rustc-cfg=quick_start");
+    }
 
     let built_from = fs::read_to_string(&recorded).unwrap_or_default();
     match digest::of_sources(workspace) {

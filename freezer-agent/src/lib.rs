@@ -12,6 +12,7 @@ pub mod explain;
 pub mod gather;
 pub mod host;
 pub mod model;
+pub mod preflight;
 pub mod report;
 pub mod session;
 pub mod source;

@@ -19,8 +19,16 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// A run of the agent.
 pub struct Run {
     child: Child,
-    stdout: JoinHandle<Vec<u8>>,
-    stderr: JoinHandle<Vec<u8>>,
+    stdout: JoinHandle<Heard>,
+    stderr: JoinHandle<Heard>,
+}
+
+/// What came out of a pipe.
+#[derive(Default)]
+struct Heard {
+    bytes: Vec<u8>,
+    /// When the last of it came.
+    last_ns: Option<u64>,
 }
 
 /// What a run came to.
@@ -32,6 +40,8 @@ pub struct Ended {
     pub stdout: String,
     /// What it complained of.
     pub stderr: String,
+    /// When the last of stdout came, `CLOCK_MONOTONIC`, ns; `None` where it printed nothing.
+    pub printed_ns: Option<u64>,
 }
 
 /// Path of the agent: `FREEZER_AGENT`, or `freezer-agent` in the folder of this program or the one above.
@@ -78,22 +88,27 @@ impl Run {
     }
 
     /// Waits for it to end. One that does not is killed, and that is an error: the agent must never hang.
-    pub fn end(mut self) -> Result<Ended> {
+    pub fn end(self) -> Result<Ended> {
+        let hangs = || Error::new("see", "the agent end", format!("it runs for more than {DEADLINE:?}"));
+        self.end_within(DEADLINE)?.ok_or_else(hangs)
+    }
+
+    /// Waits for it to end; one that does not within `limit` is killed, and `None`.
+    pub fn end_within(mut self, limit: Duration) -> Result<Option<Ended>> {
         let mut status = None;
-        let ended = wait::until(DEADLINE, || {
+        let ended = wait::until(limit, || {
             status = self.child.try_wait().ok().flatten();
             status.is_some()
         });
         if !ended {
-            self.child.kill().tried("kill", "the agent")?;
-            self.child.wait().tried("reap", "the agent")?;
-            return Err(Error::new("see", "the agent end", format!("it runs for more than {DEADLINE:?}")));
+            self.kill()?;
+            return Ok(None);
         }
         let status = status.ok_or_else(|| Error::new("reap", "the agent", "it has no status"))?;
-        let text = |thread: JoinHandle<Vec<u8>>| {
-            String::from_utf8_lossy(&thread.join().unwrap_or_default()).into_owned()
-        };
-        Ok(Ended { status, stdout: text(self.stdout), stderr: text(self.stderr) })
+        let [stdout, stderr] = [self.stdout, self.stderr].map(|thread| thread.join().unwrap_or_default());
+        let text = |heard: &Heard| String::from_utf8_lossy(&heard.bytes).into_owned();
+        let (out, err) = (text(&stdout), text(&stderr));
+        Ok(Some(Ended { status, stdout: out, stderr: err, printed_ns: stdout.last_ns }))
     }
 
     /// `SIGKILL`, and reaped: nothing it has set up for its own end can run.
@@ -115,14 +130,30 @@ impl Ended {
     }
 }
 
-fn collect(pipe: Option<impl std::io::Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
+fn collect(pipe: Option<impl std::io::Read + Send + 'static>) -> JoinHandle<Heard> {
     thread::spawn(move || {
-        let mut bytes = Vec::new();
-        if let Some(mut pipe) = pipe
-            && let Err(error) = pipe.read_to_end(&mut bytes)
-        {
-            bytes.extend(format!("\nthe rest cannot be read: {error}\n").into_bytes());
+        let mut heard = Heard::default();
+        let Some(mut pipe) = pipe else { return heard };
+        let mut piece = vec![0; 1 << 16];
+        loop {
+            match pipe.read(&mut piece) {
+                Ok(0) => return heard,
+                Ok(length) => {
+                    heard.bytes.extend_from_slice(&piece[..length]);
+                    heard.last_ns = monotonic_ns();
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    heard.bytes.extend(format!("\nthe rest cannot be read: {error}\n").into_bytes());
+                    return heard;
+                }
+            }
         }
-        bytes
     })
+}
+
+/// The clock of the agent's own stamps.
+fn monotonic_ns() -> Option<u64> {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).ok()?;
+    u64::try_from(Duration::from(now).as_nanos()).ok()
 }

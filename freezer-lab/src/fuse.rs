@@ -19,6 +19,8 @@ use crate::error::{Error, Result, Tried as _};
 
 /// A name that is never looked up successfully: the server takes the request and keeps silent.
 pub const SILENT_NAME: &str = "hang";
+/// A directory whose look-up is as silent; where the server answers in the end, it is there.
+pub const SLOW_DIR: &str = "slow";
 /// A file whose reads, writes and fsyncs bypass the page cache and are never answered.
 pub const SILENT_FILE: &str = "file";
 /// A file whose reads go through the page cache and are never answered.
@@ -30,6 +32,7 @@ const ROOT: u64 = 1;
 const DIRECT: u64 = 2;
 const CACHED: u64 = 3;
 const FLUSH: u64 = 4;
+const SLOW: u64 = 5;
 
 /// The bigger of what INIT promises (`max_write` of a page) and `FUSE_MIN_READ_BUFFER`, with room.
 const BUFFER: usize = 64 * 1024;
@@ -87,6 +90,8 @@ enum Answer {
     NotExpected,
     /// It would have one, and gets none.
     Silence,
+    /// The same; if any, then this one.
+    Late(Vec<u8>),
 }
 
 impl Server {
@@ -135,20 +140,23 @@ impl Mounted {
     }
 
     fn answer(&mut self, request: &Request) -> Result<()> {
-        let (errno, data) = match request.answer() {
+        let answer = request.answer();
+        let late = matches!(answer, Answer::Silence | Answer::Late(_));
+        let (errno, data) = match answer {
             Answer::Data(data) => (0, data),
             Answer::Error(errno) => (errno as i32, Vec::new()),
             Answer::NotExpected => return Ok(()),
-            Answer::Silence => {
-                if let Some(path) = &self.server.first_stat {
-                    // Whatever comes of it, it is the waiting that counts.
-                    drop(std::fs::metadata(path));
-                }
-                let Some(ms) = self.server.answer_after_ms else { return Ok(()) };
-                thread::sleep(Duration::from_millis(ms));
-                (Errno::ENOENT as i32, Vec::new())
-            }
+            Answer::Silence => (Errno::ENOENT as i32, Vec::new()),
+            Answer::Late(data) => (0, data),
         };
+        if late {
+            if let Some(path) = &self.server.first_stat {
+                // Whatever comes of it, it is the waiting that counts.
+                drop(std::fs::metadata(path));
+            }
+            let Some(ms) = self.server.answer_after_ms else { return Ok(()) };
+            thread::sleep(Duration::from_millis(ms));
+        }
         let mut reply = Reply::default();
         let length = u32::try_from(16 + data.len()).unwrap_or(u32::MAX);
         reply.u32s(&[length, errno.wrapping_neg().cast_unsigned()]);
@@ -190,9 +198,12 @@ impl<'a> Request<'a> {
         let name = self.body.split(|&b| b == 0).next().unwrap_or_default();
         let node = match name {
             name if name.starts_with(SILENT_NAME.as_bytes()) => return Answer::Silence,
+            // What the kernel names a core file by default: `core` or `core.PID`.
+            name if name.starts_with(b"core") => return Answer::Silence,
             name if name == SILENT_FILE.as_bytes() => DIRECT,
             name if name == CACHED_FILE.as_bytes() => CACHED,
             name if name == SILENT_FLUSH.as_bytes() => FLUSH,
+            name if name == SLOW_DIR.as_bytes() => SLOW,
             _ => return Answer::Error(Errno::ENOENT),
         };
         // struct fuse_entry_out: no caching, so that every look-up asks again.
@@ -200,7 +211,7 @@ impl<'a> Request<'a> {
         reply.u64s(&[node, 0, 0, 0]);
         reply.u32s(&[0, 0]);
         reply.0.extend(attr(node));
-        Answer::Data(reply.0)
+        if node == SLOW { Answer::Late(reply.0) } else { Answer::Data(reply.0) }
     }
 }
 
@@ -236,10 +247,13 @@ fn attributes(node: u64) -> Vec<u8> {
     reply.0
 }
 
-/// `struct fuse_attr`: the root is a directory, everything else a file of a mebibyte.
+/// `struct fuse_attr`: the root and the slow one are directories, everything else a file of a mebibyte.
 fn attr(node: u64) -> Vec<u8> {
-    let (mode, size) =
-        if node == ROOT { (libc::S_IFDIR | 0o755, 0) } else { (libc::S_IFREG | 0o644, 1 << 20) };
+    let (mode, size) = if [ROOT, SLOW].contains(&node) {
+        (libc::S_IFDIR | 0o755, 0)
+    } else {
+        (libc::S_IFREG | 0o644, 1 << 20)
+    };
     let mut reply = Reply::default();
     reply.u64s(&[node, size, 0, 0, 0, 0]); // ino, size, blocks, times
     reply.u32s(&[0, 0, 0, mode, 1, 0, 0, 0, 4096, 0]); // times, mode, nlink, uid, gid, rdev, blksize, flags

@@ -50,6 +50,15 @@ pub fn stack(tid: i32) -> Vec<String> {
     text.lines().filter_map(|line| Some(line.split_once("] ")?.1.split('+').next()?.to_owned())).collect()
 }
 
+/// A descriptor of a process that is a link to this.
+#[must_use]
+pub fn descriptor(pid: i32, link: &str) -> Option<i32> {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let mut fitting =
+        entries.filter(|entry| fs::read_link(entry.path()).is_ok_and(|to| to.as_os_str() == link));
+    fitting.next()?.file_name().to_str()?.parse().ok()
+}
+
 /// Whether a process runs the lab's own program, so is one of its workers or their offspring.
 #[must_use]
 pub fn is_lab(pid: i32) -> bool {

@@ -36,6 +36,13 @@ pub enum Undo {
         /// What it held.
         text: String,
     },
+    /// Remove a link, unless it leads elsewhere by now.
+    RemoveLink {
+        /// The link.
+        path: PathBuf,
+        /// Where it leads.
+        target: PathBuf,
+    },
     /// Take the freeze of a cgroup back, on whichever hierarchy.
     ThawCgroup(PathBuf),
     /// `SIGKILL` a process, unless the pid belongs to another one by now.
@@ -62,6 +69,7 @@ impl Undo {
     pub fn run(&self) -> Result<()> {
         match self {
             Self::Restore { path, text } => fs::write(path, text).tried("restore", path.display()),
+            Self::RemoveLink { path, target } => remove_link(path, target),
             Self::ThawCgroup(path) => thaw_cgroup(path),
             Self::Kill { pid, start } => kill_process(*pid, *start),
             Self::ThawFs(path) => thaw_fs(path),
@@ -83,7 +91,7 @@ impl Undo {
 
     fn rank(&self) -> u8 {
         match self {
-            Self::Restore { .. } => 0,
+            Self::Restore { .. } | Self::RemoveLink { .. } => 0,
             Self::ThawCgroup(_) => 1,
             Self::Kill { .. } => 2,
             Self::ThawFs(_) | Self::ReleaseFuse(_) => 3,
@@ -96,6 +104,14 @@ impl Undo {
 
 fn gone_is_fine(result: std::io::Result<()>) -> std::io::Result<()> {
     result.or_else(|error| if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
+}
+
+fn remove_link(path: &Path, target: &Path) -> Result<()> {
+    match fs::read_link(path) {
+        Ok(found) if found == target => gone_is_fine(fs::remove_file(path)).tried("remove", path.display()),
+        // Gone, or not ours.
+        _ => Ok(()),
+    }
 }
 
 fn thaw_cgroup(path: &Path) -> Result<()> {

@@ -94,3 +94,32 @@ fn doctor_tries_every_program_and_says_what_is_lost() {
         }
     }
 }
+
+#[test]
+fn a_closed_stdout_is_never_mistaken_for_a_file_of_the_cgroup() {
+    support::on_each(&Hierarchy::BOTH, |scene, hierarchy| {
+        let cgroup = scene.cgroup(hierarchy).expect("a cgroup");
+        let ended = in_a_shell(r#""$0" freeze --cgroup "$1" --json >&-"#, &cgroup);
+        assert_eq!(cgroup.state().expect("a state"), State::Frozen, "{ended:?}");
+        let ended = in_a_shell(r#""$0" thaw --cgroup "$1" >&- 2>&-"#, &cgroup);
+        assert_eq!(cgroup.state().expect("a state"), State::Thawed, "{ended:?}");
+    });
+}
+
+#[test]
+fn a_reader_that_goes_away_does_not_end_the_agent_by_a_signal() {
+    support::on_each(&Hierarchy::BOTH, |scene, hierarchy| {
+        let cgroup = scene.cgroup(hierarchy).expect("a cgroup");
+        // sleep: the reader is gone for sure when the report is written.
+        let script = r#"{ sleep 0.1; "$0" freeze --cgroup "$1"; echo "exit $?" >&2; } | true"#;
+        let ended = in_a_shell(script, &cgroup);
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        let code = said.lines().find_map(|line| line.strip_prefix("exit ")?.parse::<u8>().ok());
+        assert!(code.is_some_and(|code| code < 128), "{said}");
+    });
+}
+
+fn in_a_shell(script: &str, cgroup: &freezer_lab::Cgroup) -> std::process::Output {
+    let agent = agent::path().expect("the agent is built");
+    Command::new("sh").args(["-c", script]).arg(agent).arg(cgroup.path()).output().expect("the shell runs")
+}

@@ -120,6 +120,6 @@ fn a_task_moved_in_during_the_freeze_is_not_blamed() {
         scene[late].go().expect("it starts");
         scene[late].put_in(&stage.cgroup).expect("it is moved in");
         let wrong = freezer_lab::judge::json(&stage, &run.end().expect("it ends"));
-        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        assert!(wrong.is_empty(), "{}", wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
     });
 }

@@ -5,6 +5,7 @@
 //! optional fields, `-`, type, source, superblock options.
 
 use std::ffi::OsString;
+use std::io::Read as _;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,7 +33,10 @@ pub struct Mounts(pub Vec<Arc<CgroupMount>>);
 impl Mounts {
     /// The mounts that this process sees.
     pub fn read() -> io::Result<Self> {
-        Ok(Self::parse(&fs::read("/proc/self/mountinfo")?))
+        // The kernel gives a page at a time and says no size: room for one, so that it is not asked in small pieces.
+        let mut content = Vec::with_capacity(4096);
+        fs::File::open("/proc/self/mountinfo")?.read_to_end(&mut content)?;
+        Ok(Self::parse(&content))
     }
 
     /// The same from the content of a mountinfo file.

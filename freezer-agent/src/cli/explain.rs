@@ -101,7 +101,7 @@ async fn watch(cgroup: &Cgroup, args: &Args, verbose: bool) -> Result<Document, 
     // It may have got there by itself.
     let mut document = look(cgroup)?;
     if document.outcome == Outcome::Freezing {
-        let explained = explain(&mut witness, None, samples, &[], None);
+        let explained = explain(&mut witness, None, samples, &[], None, None);
         document.tasks = explained.count().into();
         document.unknown = explained.unknown();
         document.error.clone_from(&explained.verdict.impossible);

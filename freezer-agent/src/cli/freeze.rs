@@ -48,10 +48,10 @@ pub struct Args {
     on_timeout: OnTimeout,
     /// Print one JSON object
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
     /// Print who waits for whom as a Graphviz graph: `| dot -Tsvg`
     #[arg(long, conflicts_with = "json", requires = "explain")]
-    dot: bool,
+    pub(super) dot: bool,
     /// Also freeze the cgroup of process 1, or one that holds only kernel threads
     #[arg(long)]
     force: bool,
@@ -89,21 +89,16 @@ fn attempt(args: &Args, verbose: bool) -> Result<u8, Failure> {
     let cgroup = args.target.resolve()?;
     check_safe(&cgroup, args.force)?;
     let interrupts = Interrupts::block()?;
-    let (ended, document) = if args.explain {
+    let ended = if args.explain {
         output::block_on(watched::freeze(&cgroup, args, verbose, &interrupts))??
     } else {
         plain(cgroup, args, &interrupts)?
     };
-    if args.dot {
-        output::graph(&document)?;
-    } else {
-        output::document(&document, args.json)?;
-    }
     Ok(exit::of_ended(&ended).0)
 }
 
 /// No BPF, no look at single tasks.
-fn plain(cgroup: Cgroup, args: &Args, interrupts: &Interrupts) -> Result<(Ended, Document), Failure> {
+fn plain(cgroup: Cgroup, args: &Args, interrupts: &Interrupts) -> Result<Ended, Failure> {
     let mut request = Request::make(cgroup)?;
     // The first look comes before the event loop is set up: a small cgroup is frozen by then.
     let ended = if request.look_twice()?.is_none() && interrupts.arrived().is_none() {
@@ -121,7 +116,8 @@ fn plain(cgroup: Cgroup, args: &Args, interrupts: &Interrupts) -> Result<(Ended,
         document.latency = Some(Latency { request_to_frozen_ns, ..Latency::default() });
     }
     settle(request, &ended, args, &mut document)?;
-    Ok((ended, document))
+    output::document(&document, args.json)?;
+    Ok(ended)
 }
 
 /// A document of what ended just now.

@@ -1,6 +1,8 @@
 //! Parse and dispatch; one file per command, whose module docs are its manual.
 
 pub mod args;
+pub mod causes;
+pub mod check;
 pub mod doctor;
 pub mod duration;
 pub mod exit;
@@ -12,8 +14,6 @@ pub mod status;
 pub mod thaw;
 mod verbose;
 mod watched;
-
-use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -36,8 +36,10 @@ enum Command {
     Freeze(freeze::Args),
     Thaw(thaw::Args),
     Status(status::Args),
+    Check(check::Args),
     Explain(explain::Args),
     Replay(replay::Args),
+    Causes(causes::Args),
     Doctor(doctor::Args),
 }
 
@@ -46,8 +48,10 @@ Examples:
   freezer-agent freeze --cgroup 0                  freeze, wait until every task is frozen
   freezer-agent freeze --cgroup 0 --timeout 500ms  give up sooner, and put back what was found
   freezer-agent freeze --cgroup 0 --explain        and say which tasks block, why, and the way out
+  freezer-agent check --cgroup 0                   would it freeze, and whom would that hurt
   freezer-agent explain --cgroup docker/3f2a       why is a freeze that somebody else asked for not done
   freezer-agent thaw --cgroup 0
+  freezer-agent causes fuse-request                what such a wait is, and how to end it
   freezer-agent doctor                             what this host allows, and what is lost without
   freezer-agent status                             every cgroup that is frozen or freezing
 
@@ -62,22 +66,24 @@ Exit codes:
   7  refused for safety
   128+n  ended by signal n (130 Ctrl-C, 143 SIGTERM, 129 SIGHUP), after putting back what was found";
 
-/// Runs the command line of this process.
-pub fn main() -> ExitCode {
+/// Runs the command line of this process; gives its exit code.
+#[must_use]
+pub fn main() -> u8 {
     let cli = Cli::parse();
     let verbose = cli.verbose > 0;
     if verbose {
         verbose::turn_on();
     }
-    let code = match cli.command {
+    match cli.command {
         Command::Freeze(args) => freeze::run(&args, verbose),
         Command::Thaw(args) => thaw::run(&args, verbose),
         Command::Status(args) => status::run(&args, verbose),
+        Command::Check(args) => check::run(&args, verbose),
         Command::Explain(args) => explain::run(&args, verbose),
         Command::Replay(args) => replay::run(&args),
+        Command::Causes(args) => causes::run(&args),
         Command::Doctor(args) => doctor::run(&args),
-    };
-    ExitCode::from(code)
+    }
 }
 
 #[cfg(test)]

@@ -6,20 +6,21 @@ use std::path::Path;
 
 use super::exit::Failure;
 use super::freeze::{self, Args};
+use super::output;
 use crate::cgroupfs::Cgroup;
 use crate::control::{Ended, Interrupts, Request, Span, TaskCount, monotonic_ns};
 use crate::explain::{Facts, record};
 use crate::model::{FreezerState, Session, TaskSnapshot};
 use crate::report::{Document, TaskDetail};
-use crate::session::{Explained, WatchedWait, Witness, explain};
+use crate::session::{Costs, Explained, Watched, WatchedWait, Witness, explain};
 
-/// Freezes, watches, explains, and then keeps the request or puts back what was found.
+/// Freezes, watches, explains, keeps the request or puts back what was found, and prints.
 pub async fn freeze(
     cgroup: &Cgroup,
     args: &Args,
     verbose: bool,
     interrupts: &Interrupts,
-) -> Result<(Ended, Document), Failure> {
+) -> Result<Ended, Failure> {
     let mut witness = Witness::new(cgroup, verbose);
     let before = look_before(cgroup, &mut witness)?;
     let mut request = Request::make(cgroup.clone())?;
@@ -30,14 +31,14 @@ pub async fn freeze(
     let mut wait = WatchedWait::new(&mut witness, span);
     let mut ended = request.wait(args.timeout, &mut wait, interrupts).await?;
     let known_at = monotonic_ns();
-    let (mut session, samples) = wait.finish();
+    let Watched { mut session, samples, last_look } = wait.finish();
     let frozen_before = before.iter().filter(|task| task.frozen_in(cgroup.hierarchy) == Some(true));
     session.frozen_before(frozen_before.map(|task| task.tid));
 
     let mut explained = None;
     if ended != Ended::Frozen {
         let asked_ns_ago = Some(known_at.saturating_sub(span.start_ns));
-        let found = explain(&mut witness, asked_ns_ago, samples, &before, Some(&mut session));
+        let found = explain(&mut witness, asked_ns_ago, samples, &before, last_look, Some(&mut session));
         if ended == Ended::TimedOut && found.nobody_blocks() && request.look_twice()?.is_none() {
             // The last task got there while we looked.
             ended = Ended::Frozen;
@@ -62,9 +63,15 @@ pub async fn freeze(
         save(facts, file)?;
     }
     if args.timings {
-        timings(span, &session, known_at, &mut witness);
+        timings(span, &session, known_at, &ended, &mut witness);
     }
-    Ok((ended, document))
+    // Before the kernel side is taken down, which nobody need wait for.
+    if args.dot {
+        output::graph(&document)?;
+    } else {
+        output::document(&document, args.json)?;
+    }
+    Ok(ended)
 }
 
 fn tell_blockers(
@@ -117,8 +124,9 @@ pub fn save(facts: &Facts, path: &Path) -> Result<(), Failure> {
 }
 
 /// For the benchmark.
-fn timings(span: Span, session: &Session, known_at: u64, witness: &mut Witness) {
-    let costs = witness.costs();
+fn timings(span: Span, session: &Session, known_at: u64, ended: &Ended, witness: &mut Witness) {
+    // Measured only where nobody waits for a verdict: that takes its time.
+    let costs = if *ended == Ended::Frozen { witness.costs() } else { Costs::default() };
     eprintln!(
         "{}",
         serde_json::json!({

@@ -1,7 +1,7 @@
 //! v2 cgroups that can never become frozen as they are. Only what is certain is said.
 
-use super::ControlError;
 use super::task::{TaskLook, wchan};
+use super::{ControlError, Suspect};
 use crate::cgroupfs::{Cgroup, Mounts, membership, v1};
 use crate::model::{FreezerState, Hierarchy, Name, TaskState};
 
@@ -34,17 +34,26 @@ pub enum Impossible {
     },
 }
 
-/// Looks for a certain reason in a v2 subtree that is not frozen; v1 has none.
-pub fn find_impossible(cgroup: &Cgroup) -> Result<Option<Impossible>, ControlError> {
-    if cgroup.hierarchy == Hierarchy::V1 {
+/// Looks for a certain reason in a v2 subtree that is not frozen, among `suspects` only where they are given; v1 has
+/// none.
+pub fn find_impossible(
+    cgroup: &Cgroup,
+    suspects: Option<&[Suspect]>,
+) -> Result<Option<Impossible>, ControlError> {
+    if cgroup.hierarchy == Hierarchy::V1 || suspects.is_some_and(<[Suspect]>::is_empty) {
         return Ok(None);
     }
     let mut mounts = None;
     for below in cgroup.subtree()? {
-        let tasks = match below.tasks() {
-            Ok(tasks) => tasks,
-            Err(error) if error.is_gone() => continue,
-            Err(error) => return Err(error.into()),
+        let tasks = match suspects {
+            Some(suspects) => {
+                suspects.iter().filter(|task| task.cgroup == below.id).map(|task| task.tid).collect()
+            }
+            None => match below.tasks() {
+                Ok(tasks) => tasks,
+                Err(error) if error.is_gone() => continue,
+                Err(error) => return Err(error.into()),
+            },
         };
         for look in tasks.into_iter().filter_map(TaskLook::take) {
             if look.kernel_thread {

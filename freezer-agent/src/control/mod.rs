@@ -32,4 +32,4 @@ pub use status::{Status, Statuses, status_of, status_of_all};
 pub use task::TaskLook;
 pub use thaw::{Thaw, thaw};
 pub use wait::Ended;
-pub use watch::{FileWatch, FreezeWatch, Pending};
+pub use watch::{FileWatch, FreezeWatch, Pending, Suspect};

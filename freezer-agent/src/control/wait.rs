@@ -52,7 +52,10 @@ impl Request {
             let left = limit.saturating_sub(self.asked.elapsed());
             // A last look at the end of the time makes a short limit as clear as a long one.
             let suspicious = self.cgroup.hierarchy == Hierarchy::V2 && (suspicion.is_due() || left.is_zero());
-            if suspicious && let Some(reason) = find_impossible(&self.cgroup)? {
+            if suspicious
+                && let Some(reason) =
+                    find_impossible(&self.cgroup, watch.suspects(left.is_zero()).as_deref())?
+            {
                 // It may have got there while we looked.
                 return Ok(if self.look_twice()?.is_none() {
                     Ended::Frozen
@@ -75,7 +78,7 @@ impl Request {
             tokio::select! {
                 biased;
                 signal = interrupts.wait() => return Ok(Ended::Interrupted(signal.map_err(ControlError::Signals)?)),
-                woken = watch.changed(&pending, at_most.min(left)) => woken.map_err(ControlError::Signals)?,
+                woken = watch.changed(&pending, at_most.max(watch.patience()).min(left)) => woken.map_err(ControlError::Signals)?,
             }
         }
     }

@@ -19,11 +19,33 @@ pub enum Pending {
     V2(EventsFile),
 }
 
+/// A task that a freeze may not reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Suspect {
+    /// Thread id.
+    pub tid: i32,
+    /// Id of its v2 cgroup.
+    pub cgroup: u64,
+}
+
 /// A source of wake-ups. Early or needless ones are harmless: the state is read afterwards anyway.
 pub trait FreezeWatch {
     /// Returns when `pending` may have changed, or when `at_most` has passed. Called again and again until the
     /// freeze ends, so this is also where a watch gets to look at the time.
     fn changed(&mut self, pending: &Pending, at_most: Duration) -> impl Future<Output = io::Result<()>>;
+
+    /// No need to look more often than this: what happens in between, the watch tells.
+    fn patience(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// The tasks among which one that no freeze can reach must be (a kernel thread, or one in uninterruptible sleep
+    /// and not frozen), with the id of their cgroup; `None`: every task may be one. `last`: the time is up, and
+    /// this is the look that a time-out is explained by.
+    fn suspects(&mut self, last: bool) -> Option<Vec<Suspect>> {
+        let _ = last;
+        None
+    }
 }
 
 /// Wakes by the cgroup files alone: v2 notifies, v1 is read again after `at_most`.

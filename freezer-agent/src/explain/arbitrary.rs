@@ -4,7 +4,10 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-use super::facts::{BeforeRequest, CpuQuota, FuseConnection, KnownBy, StackSample, TaskFacts, Userfaultfd};
+use super::facts::{
+    Automount, BeforeRequest, CpuQuota, FanotifyListener, FanotifyMark, FuseConnection, KeyUpcall, KnownBy,
+    MarkedObject, SeccompListener, StackSample, TaskFacts, UserModeHelper, Userfaultfd,
+};
 use super::{Facts, examples};
 use crate::model::{Hierarchy, LockWait, SchedPolicy, TaskState};
 
@@ -25,6 +28,10 @@ fn stack() -> impl Strategy<Value = Vec<String>> {
         "kernel_clone",
         "folio_wait_bit_common",
         "io_schedule",
+        "seccomp_do_user_notification",
+        "fanotify_handle_event",
+        "autofs_wait",
+        "call_usermodehelper_exec",
     ])
     .prop_map(str::to_owned);
     vec(prop_oneof![4 => known, 1 => ".{0,8}"], 0..4)
@@ -75,6 +82,26 @@ fn task() -> impl Strategy<Value = TaskFacts> {
     )
 }
 
+/// Whoever holds a userfaultfd answers for everything else as well.
+fn answering(facts: &mut Facts) {
+    for fd in facts.userfaultfds.clone() {
+        let holders = vec![fd.pid];
+        let open = [None, Some(true), Some(false)][usize::try_from(fd.total).unwrap_or(0) % 3];
+        facts.seccomp.push(SeccompListener { holders: holders.clone(), unanswered: open, unreceived: open });
+        let mark = FanotifyMark { on: MarkedObject::Filesystem(0, 39), events: 0x10000, ignored: fd.total };
+        facts.fanotify.push(FanotifyListener { holders: holders.clone(), marks: vec![mark] });
+        facts.automounts.push(Automount {
+            minor: 39,
+            pipe: open.map(u64::from),
+            readers: holders,
+            group: Some(fd.pid),
+        });
+        let helper = UserModeHelper { pid: fd.pid, waited_for: true, age_ns: 0, arguments: Vec::new() };
+        facts.helpers.push(helper);
+        facts.keys.push(KeyUpcall { serial: 7, requester: fd.pid, key: None });
+    }
+}
+
 /// Facts about a handful of tasks that hold, serve and starve each other.
 pub fn facts() -> impl Strategy<Value = Facts> {
     let quota = (any::<u64>(), any::<u64>(), any::<Option<u64>>(), vec(0..6_i32, 0..3));
@@ -105,6 +132,7 @@ pub fn facts() -> impl Strategy<Value = Facts> {
                 .into_iter()
                 .map(|(pid, total)| Userfaultfd { pid, fd: 3, pending: total, total })
                 .collect();
+            answering(&mut facts);
             facts.quotas = quotas
                 .into_iter()
                 .map(|(quota_us, period_us, throttled_times, covers)| CpuQuota {

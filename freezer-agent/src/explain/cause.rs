@@ -55,6 +55,32 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// All of them, in the order of the catalogue.
+    pub const ALL: [Self; 22] = [
+        Self::FuseRequest,
+        Self::NfsRequest,
+        Self::BlockIo,
+        Self::IoThrottle,
+        Self::FsFrozen,
+        Self::LockHeld,
+        Self::Userfault,
+        Self::SeccompNotify,
+        Self::FanotifyPermission,
+        Self::Autofs,
+        Self::KeyUpcall,
+        Self::OomWait,
+        Self::ExecThreads,
+        Self::Exiting,
+        Self::KernelWork,
+        Self::CpuThrottled,
+        Self::CpuStarved,
+        Self::KernelThread,
+        Self::LateArrival,
+        Self::FrozenElsewhere,
+        Self::Uninterruptible,
+        Self::Running,
+    ];
+
     /// The name in JSON and on the screen.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -88,5 +114,18 @@ impl Cause {
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_causes_are_listed_once_in_their_own_order_and_json_has_their_names() {
+        for (n, cause) in Cause::ALL.into_iter().enumerate() {
+            assert_eq!(cause as usize, n, "{cause}");
+            assert_eq!(serde_json::to_value(cause).expect("a word"), cause.name());
+        }
     }
 }

@@ -34,6 +34,12 @@ pub fn empty(hierarchy: Hierarchy) -> Facts {
         fuse: Vec::new(),
         userfaultfds: Vec::new(),
         quotas: Vec::new(),
+        seccomp: Vec::new(),
+        fanotify: Vec::new(),
+        automounts: Vec::new(),
+        helpers: Vec::new(),
+        keys: Vec::new(),
+        memory: Vec::new(),
         cgroups: vec![CgroupFacts {
             hierarchy,
             id: CGROUP,

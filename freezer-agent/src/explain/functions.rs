@@ -24,6 +24,22 @@ pub enum Mechanism {
     SuperblockWait,
     /// Handles a fault on a userfaultfd range.
     Userfault,
+    /// Waits for a seccomp supervisor.
+    SeccompNotify,
+    /// Waits for a fanotify listener's leave.
+    FanotifyPermission,
+    /// Waits for an automount daemon.
+    AutofsWait,
+    /// Waits for a user-mode helper: for its end or its start, or for a key that one is to make.
+    HelperWait,
+    /// Has started a user-mode helper itself.
+    HelperStart,
+    /// Asks for a key.
+    KeyRequest,
+    /// Asks for a kernel module.
+    ModuleRequest,
+    /// Writes a core dump.
+    CoreDump,
     /// A lock's own slow path.
     LockSlowPath,
     /// Takes a lock whose slow path stacks leave out: what remains as the innermost frame.
@@ -34,6 +50,12 @@ pub enum Mechanism {
     FrozenTrap,
     /// Waits for a vforked child: frozen enough on every kernel.
     VforkWait,
+    /// Waits for room in a memory cgroup whose OOM killer is off.
+    OomWait,
+    /// Waits in execve for the other threads of the process to die.
+    ExecWait,
+    /// Waits for the end of a core dump that another thread writes.
+    CoredumpThread,
     /// A sleep that v1 may freeze in place although it shows `D`.
     FreezableSleep,
 }
@@ -126,6 +148,25 @@ const TABLE: &[(&str, Mechanism, &str)] = &[
     ("wait_for_partially_frozen", M::SuperblockWait, "6.12, 6.18"),
     // fs/userfaultfd.c
     ("handle_userfault", M::Userfault, "5.10, 6.1, 6.12, 6.18, 7.3"),
+    // kernel/seccomp.c; where the compiler put the first into the second, nothing else sleeps there
+    ("seccomp_do_user_notification", M::SeccompNotify, "6.18"),
+    ("__seccomp_filter", M::SeccompNotify, "6.18"),
+    // fs/notify/fanotify/fanotify.c: the first is part of the second in some builds
+    ("fanotify_get_response", M::FanotifyPermission, "6.18"),
+    ("fanotify_handle_event", M::FanotifyPermission, "6.18"),
+    // fs/autofs/waitq.c
+    ("autofs_wait", M::AutofsWait, "6.18"),
+    // kernel/umh.c, kernel/module/kmod.c (waits for one of a few slots), security/keys/request_key.c
+    ("call_usermodehelper_exec", M::HelperWait, "6.18"),
+    ("call_usermodehelper_exec", M::HelperStart, "6.18"),
+    ("__request_module", M::HelperWait, "6.18"),
+    ("wait_for_key_construction", M::HelperWait, "6.18"),
+    ("wait_for_key_construction", M::KeyRequest, "6.18"),
+    ("call_sbin_request_key", M::KeyRequest, "6.18"),
+    ("request_key_and_link", M::KeyRequest, "6.18"),
+    ("__request_module", M::ModuleRequest, "6.18"),
+    ("vfs_coredump", M::CoreDump, "6.18"),
+    ("do_coredump", M::CoreDump, "5.10, 6.1"),
     // kernel/locking: __sched, so only samples (and unwinders that do not hide them) show these
     ("__mutex_lock", M::LockSlowPath, "5.10, 6.1, 6.18"),
     ("__mutex_lock_slowpath", M::LockSlowPath, "5.10, 6.1, 6.18"),
@@ -156,6 +197,13 @@ const TABLE: &[(&str, Mechanism, &str)] = &[
     ("__vm_munmap", M::LockCaller, "5.10, 6.1, 6.18"),
     ("do_mprotect_pkey", M::LockCaller, "5.10, 6.1, 6.18"),
     ("do_madvise", M::LockCaller, "5.10, 6.1, 6.18"),
+    // mm/memcontrol-v1.c, mm/memcontrol.c: seen by run on 6.18
+    ("mem_cgroup_oom_synchronize", M::OomWait, "6.18"),
+    // fs/exec.c: seen by run on 6.18, where de_thread is inlined
+    ("begin_new_exec", M::ExecWait, "6.18"),
+    ("de_thread", M::ExecWait, "6.18"),
+    // kernel/exit.c
+    ("coredump_task_exit", M::CoredumpThread, "6.18"),
     // kernel/freezer.c, kernel/signal.c
     ("__refrigerator", M::Refrigerator, "5.10, 6.1, 6.12, 6.18, 7.3"),
     ("do_freezer_trap", M::FrozenTrap, "5.10, 6.1"),
@@ -171,6 +219,8 @@ const TABLE: &[(&str, Mechanism, &str)] = &[
     ("coredump_wait", M::FreezableSleep, "6.1, 6.18"),
     ("vfs_coredump", M::FreezableSleep, "6.18"),
     ("call_usermodehelper_exec", M::FreezableSleep, "6.1, 6.18"),
+    ("fanotify_get_response", M::FreezableSleep, "6.18"),
+    ("fanotify_handle_event", M::FreezableSleep, "6.18"),
     ("rpc_wait_bit_killable", M::FreezableSleep, "6.1, 6.18"),
     ("nfs_wait_bit_killable", M::FreezableSleep, "6.1, 6.18"),
     ("nfs4_delay", M::FreezableSleep, "6.1, 6.18"),

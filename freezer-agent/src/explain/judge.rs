@@ -40,7 +40,7 @@ fn is_fallback(cause: Cause) -> bool {
     matches!(cause, Cause::Uninterruptible | Cause::Running)
 }
 
-fn blocker(case: &Case<'_>, finding: Finding) -> Blocker {
+pub(super) fn blocker(case: &Case<'_>, finding: Finding) -> Blocker {
     let task = case.task();
     Blocker {
         tid: task.tid,

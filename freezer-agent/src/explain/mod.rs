@@ -5,8 +5,10 @@ pub mod cause;
 pub mod cycles;
 pub mod facts;
 mod follow;
+mod foresee;
 pub mod functions;
 mod judge;
+pub mod manual;
 pub mod record;
 mod rules;
 mod standing;
@@ -18,10 +20,13 @@ mod arbitrary;
 mod examples;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_supervisors;
 
 pub use cause::Cause;
 pub use cycles::{Cycle, OrderStep, Process};
 pub use facts::Facts;
+pub use foresee::{Foreseen, foresee};
 pub use judge::judge;
 pub use rules::catalogue;
 pub use verdict::{Blocker, Certainty, Evidence, Verdict, WaitsFor};

@@ -49,6 +49,8 @@ fn marked_not_frozen(case: &Case<'_>) -> Standing {
     match task.state {
         TaskState::Running | TaskState::Uninterruptible => Standing::NotFrozen,
         _ if task.kernel_thread => Standing::NotFrozen,
+        // A dying thread waits idly for a core dump (kernel/exit.c, coredump_task_exit): v1 freezes that in place.
+        TaskState::Idle if !v1 => Standing::NotFrozen,
         // Found at work since the request and not frozen: it goes round in the kernel, sleeping for a moment each time.
         _ if case.details().is_some_and(|details| !details.samples.is_empty()) => Standing::NotFrozen,
         // Asleep and asked: it wakes and freezes at its next run, unless its wait says otherwise.
@@ -91,7 +93,8 @@ impl Case<'_> {
         self.task().state == TaskState::Uninterruptible && self.innermost(Mechanism::VforkWait)
     }
 
-    fn innermost(&self, mechanism: Mechanism) -> bool {
+    /// Sleeps in this very function: the innermost of its stack, or where there is none, its wchan.
+    pub fn innermost(&self, mechanism: Mechanism) -> bool {
         match self.task().stack.first() {
             Some(frame) => means(frame, mechanism),
             None => self.wchan().is_some_and(|wchan| means(wchan, mechanism)),

@@ -22,6 +22,7 @@ struct Place {
 pub struct Mounted {
     v1_freezer: Option<Place>,
     v1_cpu: Option<Place>,
+    v1_memory: Option<Place>,
     v2: Option<Place>,
 }
 
@@ -41,7 +42,10 @@ impl Mounted {
                         mounted.v1_freezer.get_or_insert(place.clone());
                     }
                     if controls(b"cpu") {
-                        mounted.v1_cpu.get_or_insert(place);
+                        mounted.v1_cpu.get_or_insert(place.clone());
+                    }
+                    if controls(b"memory") {
+                        mounted.v1_memory.get_or_insert(place);
                     }
                 }
                 _ => {}
@@ -58,6 +62,13 @@ impl Mounted {
             .filter_map(|(place, controller)| directory(place.as_ref()?, &content, controller))
             .flat_map(|(top, own)| ancestors(&top, &own))
             .collect()
+    }
+
+    /// Directories of a task with the v1 `memory` controller, from its own up to the mount.
+    pub fn memory_directories(&self, process: &Process) -> Vec<PathBuf> {
+        let found = self.v1_memory.as_ref().zip(process.read("cgroup"));
+        let found = found.and_then(|(place, content)| directory(place, &content, b"memory"));
+        found.map_or_else(Vec::new, |(top, own)| ancestors(&top, &own))
     }
 
     /// The cgroups of these tasks, each once.

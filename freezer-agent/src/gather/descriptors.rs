@@ -1,9 +1,39 @@
-//! Who holds `/dev/fuse` and userfaultfd descriptors: a walk over `/proc/PID/fd`, links only, never followed.
+//! Who holds the descriptors through which other tasks are served (`/dev/fuse`, userfaultfd, seccomp, fanotify, an
+//! automount daemon's pipe): one walk over `/proc/PID/fd`, links only, never followed.
 
 use std::time::Instant;
 
-use super::procdir::{ProcDir, Process, field};
-use crate::explain::facts::{FuseConnection, MountFacts, Userfaultfd};
+use super::listeners::Listeners;
+use super::procdir::{ProcDir, Process, field, number};
+use crate::explain::facts::{
+    Automount, FanotifyListener, FuseConnection, MountFacts, SeccompListener, Userfaultfd,
+};
+
+/// What the walk looks for.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    /// Servers of these connections.
+    pub fuse: Vec<FuseConnection>,
+    /// Daemons of these automount points.
+    pub automounts: Vec<Automount>,
+    /// Userfaultfds.
+    pub userfault: bool,
+    /// Listening ends of seccomp filters.
+    pub seccomp: bool,
+    /// Fanotify groups that are asked for leave.
+    pub fanotify: bool,
+}
+
+impl Wanted {
+    /// Whether there is anything to look for.
+    pub fn anything(&self) -> bool {
+        self.userfault
+            || self.seccomp
+            || self.fanotify
+            || !self.fuse.is_empty()
+            || !self.automounts.is_empty()
+    }
+}
 
 /// What the walk found.
 #[derive(Debug, Default)]
@@ -13,7 +43,13 @@ pub struct Found {
     /// Open userfaultfds.
     pub userfaultfds: Vec<Userfaultfd>,
     /// Who holds a `/dev/fuse`, whichever connection it serves.
-    holders: Vec<Holder>,
+    fuse_holders: Vec<Holder>,
+    /// The automount points asked for, with their daemons.
+    pub automounts: Vec<Automount>,
+    /// Listening ends of seccomp filters.
+    pub seccomp: Vec<SeccompListener>,
+    /// Fanotify groups that are asked for leave.
+    pub fanotify: Vec<FanotifyListener>,
     /// The deadline came first.
     pub unfinished: bool,
 }
@@ -57,29 +93,6 @@ struct Holder {
     connection: Option<u64>,
 }
 
-/// Fills in the servers, and looks for userfaultfds where asked to.
-pub fn scan(proc: &ProcDir, connections: Vec<FuseConnection>, userfault: bool, deadline: Instant) -> Found {
-    let mut found = Found { fuse: connections, ..Found::default() };
-    for pid in proc.pids() {
-        if Instant::now() > deadline {
-            found.unfinished = true;
-            break;
-        }
-        let process = proc.process(pid);
-        for fd in process.descriptors() {
-            let Some(link) = process.link(&format!("fd/{fd}")) else { continue };
-            if is_fuse_device(&link) {
-                let info = process.read(&format!("fdinfo/{fd}")).unwrap_or_default();
-                found.holders.push(Holder { pid, connection: field(&info, "fuse_connection") });
-            } else if userfault && link == b"anon_inode:[userfaultfd]" {
-                found.userfaultfds.extend(watch_faults(&process, pid, fd));
-            }
-        }
-    }
-    found.assign_all();
-    found
-}
-
 impl Found {
     /// Adds a connection that was found after the walk, with its servers.
     pub fn add(&mut self, mount: MountFacts) {
@@ -89,9 +102,76 @@ impl Found {
 
     fn assign_all(&mut self) {
         for connection in &mut self.fuse {
-            assign(connection, &self.holders);
+            assign(connection, &self.fuse_holders);
         }
     }
+
+    /// Every process that holds something.
+    pub fn holders(&self) -> impl Iterator<Item = i32> + '_ {
+        let served = self.fuse.iter().flat_map(|connection| &connection.servers);
+        let daemons =
+            self.automounts.iter().flat_map(|automount| automount.readers.iter().chain(&automount.group));
+        let asked = self.seccomp.iter().flat_map(|listener| &listener.holders);
+        let listening = self.fanotify.iter().flat_map(|listener| &listener.holders);
+        let userfault = self.userfaultfds.iter().map(|fd| &fd.pid);
+        served.chain(daemons).chain(asked).chain(listening).chain(userfault).copied()
+    }
+}
+
+/// Walks over all processes.
+pub fn scan(proc: &ProcDir, wanted: Wanted, deadline: Instant) -> Found {
+    let mut found = Found { fuse: wanted.fuse, automounts: wanted.automounts, ..Found::default() };
+    let mut listeners = Listeners::default();
+    // This process's own copies of what it looks at are nobody's.
+    let own = proc.own_pid();
+    for pid in proc.pids().into_iter().filter(|pid| Some(*pid) != own) {
+        if Instant::now() > deadline {
+            found.unfinished = true;
+            break;
+        }
+        let process = proc.process(pid);
+        for fd in process.descriptors() {
+            let Some(link) = process.link(&format!("fd/{fd}")) else { continue };
+            match link.as_slice() {
+                device if is_fuse_device(device) => {
+                    let info = process.read(&format!("fdinfo/{fd}")).unwrap_or_default();
+                    found.fuse_holders.push(Holder { pid, connection: field(&info, "fuse_connection") });
+                }
+                b"anon_inode:[userfaultfd]" if wanted.userfault => {
+                    found.userfaultfds.extend(watch_faults(&process, pid, fd));
+                }
+                b"anon_inode:seccomp notify" if wanted.seccomp => listeners.add_seccomp(pid, fd),
+                b"anon_inode:[fanotify]" if wanted.fanotify => listeners.add_fanotify(&process, pid, fd),
+                pipe => add_reader(&mut found.automounts, pipe, &process, pid, fd),
+            }
+        }
+    }
+    found.assign_all();
+    (found.seccomp, found.fanotify) = listeners.into_facts();
+    found
+}
+
+/// Whoever can read an automount point's pipe gets its questions; the kernel itself holds the other end.
+fn add_reader(automounts: &mut [Automount], link: &[u8], process: &Process, pid: i32, fd: i32) {
+    let inode = || number(link.strip_prefix(b"pipe:[")?.strip_suffix(b"]")?);
+    if automounts.is_empty() {
+        return;
+    }
+    let Some(inode) = inode() else { return };
+    for automount in automounts.iter_mut().filter(|automount| automount.pipe == Some(inode)) {
+        let info = process.read(&format!("fdinfo/{fd}")).unwrap_or_default();
+        if !automount.readers.contains(&pid) && opened_to_read(&info) {
+            automount.readers.push(pid);
+        }
+    }
+}
+
+/// `O_ACCMODE` of the flags, an octal number.
+fn opened_to_read(fdinfo: &[u8]) -> bool {
+    let text = fdinfo.split(|&b| b == b'\n').find_map(|line| line.strip_prefix(b"flags:"));
+    let flags = text.and_then(|text| u32::from_str_radix(std::str::from_utf8(text).ok()?.trim(), 8).ok());
+    // O_RDONLY or O_RDWR.
+    flags.is_some_and(|flags| flags & 3 != 1)
 }
 
 fn assign(connection: &mut FuseConnection, holders: &[Holder]) {
@@ -155,6 +235,13 @@ mod tests {
         let mut unnamed = connection(39);
         assign(&mut unnamed, &[Holder { pid: 5, connection: None }, Holder { pid: 6, connection: None }]);
         assert_eq!((unnamed.servers, unnamed.servers_certain), (vec![5, 6], false));
+    }
+
+    #[test]
+    fn only_a_pipe_s_reading_end_counts() {
+        assert!(opened_to_read(b"pos:\t0\nflags:\t02000000\nmnt_id:\t16\n"));
+        assert!(!opened_to_read(b"pos:\t0\nflags:\t02000001\n"));
+        assert!(!opened_to_read(b""));
     }
 
     #[test]

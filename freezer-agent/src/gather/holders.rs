@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::procdir::Process;
-use super::{Gatherer, descriptors, is_runnable, may_be, on_fuse, syscall};
-use crate::explain::facts::{MountFacts, TaskFacts};
+use super::{Gatherer, descriptors, may_be, on_fuse, syscall};
+use crate::explain::facts::{FuseConnection, KeyUpcall, MountFacts, TaskFacts, UserModeHelper};
 use crate::explain::functions::Mechanism;
 use crate::model::{Hierarchy, TaskState};
 
@@ -21,6 +21,10 @@ pub struct Held {
     pub others: Vec<TaskFacts>,
     /// FUSE connections and userfaultfds.
     pub found: descriptors::Found,
+    /// Programs that the kernel started.
+    pub helpers: Vec<UserModeHelper>,
+    /// Keys that they are to make.
+    pub keys: Vec<KeyUpcall>,
 }
 
 impl Gatherer<'_> {
@@ -33,11 +37,14 @@ impl Gatherer<'_> {
         self.look_at(&wanted, &inside, &mut others);
         // Lock owners may have mounts of their own: they are known before the one walk over all descriptors.
         let suspects: Vec<&TaskFacts> = tasks.iter().chain(others.values()).collect();
-        let mut found = self.scan_descriptors(&suspects);
+        let owners: BTreeSet<i32> = others.keys().copied().collect();
+        let mut found = self.scan_descriptors(tasks, &owners, &suspects);
         let mut served: BTreeSet<u32> = BTreeSet::new();
         let mut freezes: BTreeSet<(Hierarchy, Option<u64>)> = BTreeSet::new();
-        wanted = found.userfaultfds.iter().map(|fd| fd.pid).collect();
-        wanted.extend(found.fuse.iter().flat_map(|connection| &connection.servers));
+        wanted = found.holders().collect();
+        let reached: BTreeSet<i32> = owners.union(&wanted).copied().collect();
+        let (helpers, keys) = self.helpers(tasks, &reached);
+        wanted.extend(helpers.iter().map(|helper| helper.pid));
         for _ in 0..LONGEST_CHAIN {
             let known: Vec<TaskFacts> = others.values().cloned().collect();
             for mount in known.iter().flat_map(fuse_mounts) {
@@ -56,7 +63,7 @@ impl Gatherer<'_> {
             wanted.clear();
         }
         self.find_readers(&served, &mut found);
-        Held { others: others.into_values().collect(), found }
+        Held { others: others.into_values().collect(), found, helpers, keys }
     }
 
     /// Whether any of them was not known.
@@ -137,37 +144,32 @@ impl Gatherer<'_> {
         stuck
     }
 
-    /// The holders of FUSE connections and userfaultfds, looked for only where something points at them.
-    fn scan_descriptors(&mut self, suspects: &[&TaskFacts]) -> descriptors::Found {
-        let close = || suspects.iter().copied().filter(|facts| facts.details.is_some());
-        let fuse = close()
-            .any(|f| may_be(f, Mechanism::FuseRequest) || may_be(f, Mechanism::SharedFetch) || on_fuse(f))
-            || suspects.iter().any(|facts| facts.task.lock.is_some());
-        let userfault = close().any(|facts| may_be(facts, Mechanism::Userfault) || is_runnable(facts));
+    /// FUSE connections in the mount tables of these tasks and our own, where one of them may wait for FUSE.
+    pub(super) fn fuse_connections(
+        &mut self,
+        suspects: &[&TaskFacts],
+        tasks: &[TaskFacts],
+    ) -> Vec<FuseConnection> {
+        let waits = |f: &TaskFacts| {
+            may_be(f, Mechanism::FuseRequest) || may_be(f, Mechanism::SharedFetch) || on_fuse(f)
+        };
+        let locked = |facts: &TaskFacts| facts.task.lock.is_some();
+        if !suspects.iter().any(|facts| waits(facts) || locked(facts)) && !tasks.iter().any(locked) {
+            return Vec::new();
+        }
+        let own = self.tables.of(&Process::own(&self.proc));
+        let tables: Vec<_> =
+            suspects.iter().map(|facts| self.tables.of(&self.proc.process(facts.task.tid))).collect();
+        let mut seen: BTreeSet<u64> = BTreeSet::new();
         let mut connections = Vec::new();
-        if fuse {
-            let own = self.tables.of(&Process::own(&self.proc));
-            let tables: Vec<_> =
-                close().map(|facts| self.tables.of(&self.proc.process(facts.task.tid))).collect();
-            let mut seen: BTreeSet<u64> = BTreeSet::new();
-            let mounts = tables.iter().chain([&own]).flat_map(|table| table.iter());
-            for mount in mounts.filter(|mount| seen.insert(mount.facts.id)) {
-                descriptors::add_connection(&mut connections, mount.facts.clone());
-            }
-            for connection in &mut connections {
-                connection.waiting = self.proc.fuse_waiting(connection.number);
-            }
+        let mounts = tables.iter().chain([&own]).flat_map(|table| table.iter());
+        for mount in mounts.filter(|mount| seen.insert(mount.facts.id)) {
+            descriptors::add_connection(&mut connections, mount.facts.clone());
         }
-        if connections.is_empty() && !userfault {
-            return descriptors::Found::default();
+        for connection in &mut connections {
+            connection.waiting = self.proc.fuse_waiting(connection.number);
         }
-        let found = descriptors::scan(&self.proc, connections, userfault, self.deadline);
-        if found.unfinished {
-            self.gaps.insert(
-                "looking for FUSE servers and userfaultfds took too long: some were left out".to_owned(),
-            );
-        }
-        found
+        connections
     }
 
     /// Which threads of the servers read further requests, frozen ones too: a frozen task is still in its call.

@@ -45,6 +45,11 @@ impl Memory {
         self.in_time(move || super::procdir::read(format!("/proc/{tid}/maps").as_ref()))
     }
 
+    /// `/proc/TID/cmdline`, which is read from the target's memory.
+    pub fn command_line(&mut self, tid: i32) -> Result<Vec<u8>, MemoryError> {
+        self.in_time(move || super::procdir::read(format!("/proc/{tid}/cmdline").as_ref()))
+    }
+
     /// What `read` finds, if it comes back in time.
     pub fn in_time<T: Send + 'static>(
         &mut self,

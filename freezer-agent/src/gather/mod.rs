@@ -3,17 +3,24 @@
 //! Only files that cannot hang are read: `stat`, `wchan`, `syscall`, `cgroup`, `mountinfo`, `fdinfo/N` and the links
 //! `cwd`, `root` and `fd/N`, never followed. Memory of another process is read on a helper thread with a deadline (`memory.rs`).
 
+mod autofs;
 mod cgroups;
 mod descriptors;
+mod fanotify;
+mod helpers;
 mod holders;
+mod listeners;
 mod mapped;
 mod memory;
 mod mountinfo;
+mod oom;
 mod paths;
+pub mod preflight;
 mod procdir;
 mod quota;
 mod syscall;
 mod tables;
+mod threads;
 mod walk;
 
 use std::collections::{BTreeSet, HashMap};
@@ -21,7 +28,9 @@ use std::time::{Duration, Instant};
 
 use crate::cgroupfs::Cgroup;
 use crate::explain::Facts;
-use crate::explain::facts::{BeforeRequest, Froze, MappedFile, StackSample, TaskDetails, TaskFacts};
+use crate::explain::facts::{
+    BeforeRequest, Froze, KeyUpcall, MappedFile, StackSample, TaskDetails, TaskFacts, UserModeHelper,
+};
 use crate::explain::functions::{Mechanism, contains, means};
 use crate::model::{Hierarchy, Name, TaskSnapshot, TaskState};
 use memory::{Memory, MemoryError};
@@ -30,6 +39,9 @@ use tables::Tables;
 
 /// All looks together take no longer than about this: a session that waits for a freeze must go on.
 const BUDGET: Duration = Duration::from_millis(400);
+
+/// Tasks looked at for one kind of holder.
+const LONGEST_CHAIN: usize = 16;
 
 /// What is looked at, and what the caller has observed of it so far.
 #[derive(Debug)]
@@ -90,14 +102,15 @@ impl<'a> Gatherer<'a> {
         let (inside, outside): (Vec<_>, Vec<_>) =
             self.subject.host.iter().partition(|task| self.in_subtree(task));
         let tasks: Vec<TaskFacts> = inside.into_iter().map(|task| self.look(task, false)).collect();
-        let mut first: BTreeSet<i32> = BTreeSet::new();
+        let mut first: BTreeSet<i32> = threads::awaited(&tasks, &self.subject.host).into_iter().collect();
         self.add_runners(&tasks, &outside, &mut first);
-        let holders::Held { others, found } = self.follow_holders(&tasks, first);
+        let holders::Held { others, found, helpers, keys } = self.follow_holders(&tasks, first);
         let quotas = quota::covering(
             &self.proc,
             tasks.iter().filter(|f| is_runnable(f)).map(|f| &f.task),
             self.deadline,
         );
+        let memory = oom::covering(&self.proc, tasks.iter().chain(&others));
         let mut cgroups =
             self.hosts.of_tasks(&self.proc, tasks.iter().chain(&others).map(|facts| &facts.task));
         self.hosts.add_directory(&mut cgroups, self.hierarchy, &self.subject.cgroup.dir);
@@ -112,6 +125,12 @@ impl<'a> Gatherer<'a> {
             fuse: found.fuse,
             userfaultfds: found.userfaultfds,
             quotas,
+            seccomp: found.seccomp,
+            fanotify: found.fanotify,
+            automounts: found.automounts,
+            helpers,
+            keys,
+            memory,
             cgroups,
             gaps: std::mem::take(&mut self.gaps).into_iter().collect(),
             froze: self.subject.froze.clone(),
@@ -150,10 +169,22 @@ impl<'a> Gatherer<'a> {
         let syscall = syscall::of(&process, &mut self.memory, &mut self.tables, &mut self.gaps);
         let mapped = if mapped::faults_on_file(&task.stack) { self.mapped(&process) } else { Vec::new() };
         let tid = task.tid;
+        let wchan = process.wchan();
+        let waits_in = |mechanism| waits_in(task, wchan.as_deref(), mechanism);
+        let used_file = waits_in(Mechanism::FanotifyPermission)
+            .then(|| fanotify::used_file(&self.proc, &process, syscall.as_ref()))
+            .flatten();
+        let automounts = if waits_in(Mechanism::AutofsWait) {
+            autofs::live(process.mounts()).map(|(mount, _)| mount.facts).collect()
+        } else {
+            Vec::new()
+        };
         Some(TaskDetails {
-            wchan: process.wchan(),
+            wchan,
             syscall,
             mapped,
+            used_file,
+            automounts,
             samples: self.subject.samples.get(&tid).cloned().unwrap_or_default(),
             before: self.subject.before.get(&tid).cloned(),
         })
@@ -182,6 +213,83 @@ impl<'a> Gatherer<'a> {
             .filter(|t| t.on_cpu == Some(true) && Some(t.tgid) != own && wanted.contains(&t.cpu));
         others.extend(runners.map(|task| task.tid));
     }
+
+    /// The holders of what tasks are served through, looked for only where something points at them.
+    fn scan_descriptors(
+        &mut self,
+        tasks: &[TaskFacts],
+        owners: &BTreeSet<i32>,
+        suspects: &[&TaskFacts],
+    ) -> descriptors::Found {
+        let suspects = || suspects.iter().copied().filter(|facts| facts.details.is_some());
+        let fuse = self.fuse_connections(&suspects().collect::<Vec<_>>(), tasks);
+        let waits = |mechanism| self.waits(tasks, owners, mechanism);
+        let mut wanted = descriptors::Wanted {
+            fuse,
+            userfault: suspects().any(|facts| may_be(facts, Mechanism::Userfault) || is_runnable(facts)),
+            seccomp: waits(Mechanism::SeccompNotify),
+            fanotify: waits(Mechanism::FanotifyPermission),
+            ..descriptors::Wanted::default()
+        };
+        let on_automount =
+            suspects().filter(|facts| may_be(facts, Mechanism::AutofsWait)).map(|facts| facts.task.tid);
+        let mut on_automount: BTreeSet<i32> = on_automount.chain(owners.iter().copied()).collect();
+        if wanted.anything() {
+            // A server may wait for another server: since there is a walk, look for those too.
+            wanted.seccomp |= self.anyone_waits(Mechanism::SeccompNotify).next().is_some();
+            wanted.fanotify |= self.anyone_waits(Mechanism::FanotifyPermission).next().is_some();
+            on_automount.extend(self.anyone_waits(Mechanism::AutofsWait).take(LONGEST_CHAIN));
+        }
+        if waits(Mechanism::AutofsWait) || wanted.anything() {
+            for (_, automount) in
+                on_automount.into_iter().flat_map(|tid| autofs::live(self.proc.process(tid).mounts()))
+            {
+                autofs::add(&mut wanted.automounts, automount);
+            }
+        }
+        if !wanted.anything() {
+            return descriptors::Found::default();
+        }
+        let found = descriptors::scan(&self.proc, wanted, self.deadline);
+        if found.unfinished {
+            self.gaps.insert(
+                "looking for servers, supervisors and listeners took too long: some were left out".to_owned(),
+            );
+        }
+        found
+    }
+
+    /// The programs that the kernel started, and the keys they are to make, where something waits for them.
+    fn helpers(
+        &mut self,
+        tasks: &[TaskFacts],
+        others: &BTreeSet<i32>,
+    ) -> (Vec<UserModeHelper>, Vec<KeyUpcall>) {
+        if !self.waits(tasks, others, Mechanism::HelperWait) {
+            return Default::default();
+        }
+        let helpers = helpers::helpers(&self.subject.host, &self.by_tid, &mut self.memory);
+        (helpers, helpers::keys(&self.proc.keys()))
+    }
+
+    /// Whether a task of the subtree, or one that something points at, sleeps there.
+    fn waits(&self, tasks: &[TaskFacts], others: &BTreeSet<i32>, mechanism: Mechanism) -> bool {
+        tasks.iter().any(|facts| facts.details.is_some() && may_be(facts, mechanism))
+            || others
+                .iter()
+                .filter_map(|tid| self.by_tid.get(tid))
+                .any(|task| waits_in(task, None, mechanism))
+    }
+
+    /// The tasks of the host that sleep there.
+    fn anyone_waits(&self, mechanism: Mechanism) -> impl Iterator<Item = i32> + '_ {
+        self.subject.host.iter().filter(move |task| waits_in(task, None, mechanism)).map(|task| task.tid)
+    }
+}
+
+/// Whether the innermost function of a task, or where there is no stack, its wchan, means this.
+fn waits_in(task: &TaskSnapshot, wchan: Option<&str>, mechanism: Mechanism) -> bool {
+    task.stack.first().map(String::as_str).or(wchan).is_some_and(|frame| means(frame, mechanism))
 }
 
 fn is_runnable(facts: &TaskFacts) -> bool {

@@ -48,6 +48,22 @@ impl ProcDir {
         fs::read_link(self.proc.join("self")).ok()?.to_str()?.parse().ok()
     }
 
+    /// A file about a descriptor of this process: `fdinfo`.
+    pub fn own_descriptor(&self, fd: i32, folder: &str) -> Option<Vec<u8>> {
+        read(&self.proc.join("self").join(folder).join(fd.to_string()))
+    }
+
+    /// Where a descriptor of this process leads, by its link.
+    pub fn own_link(&self, fd: i32) -> Option<Vec<u8>> {
+        let link = fs::read_link(self.proc.join("self/fd").join(fd.to_string())).ok()?;
+        Some(OsString::from(link).into_vec())
+    }
+
+    /// The keys that this process may see.
+    pub fn keys(&self) -> Vec<u8> {
+        read(&self.proc.join("keys")).unwrap_or_default()
+    }
+
     /// `uname -r`
     pub fn kernel_release(&self) -> String {
         let release = read(&self.proc.join("sys/kernel/osrelease")).unwrap_or_default();
@@ -70,6 +86,11 @@ impl Process {
     /// A file of its directory; `None` where it is gone or not readable.
     pub fn read(&self, name: &str) -> Option<Vec<u8>> {
         read(&self.dir.join(name))
+    }
+
+    /// The path of a link of its directory, to be opened as a place only.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
     }
 
     /// A link of its directory as bytes, not followed.

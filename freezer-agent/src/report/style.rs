@@ -80,7 +80,13 @@ impl Screen {
     /// `label` and `text` wrapped to the width, further lines under the first one's text.
     #[must_use]
     pub fn field(self, indent: usize, label: &str, text: &str) -> String {
-        let column = indent + LABEL;
+        let label = format!("{:indent$}{}", "", self.faint(format_args!("{label:<LABEL$}")));
+        self.hang(&label, indent + LABEL, text)
+    }
+
+    /// `text` wrapped to the width behind `head`, which takes `column` columns; further lines under the first one's text.
+    #[must_use]
+    pub fn hang(self, head: &str, column: usize, text: &str) -> String {
         let width = self.width.unwrap_or(NO_TERMINAL).clamp(NARROWEST, WIDEST);
         let options = textwrap::Options::new(width - column)
             .word_separator(textwrap::WordSeparator::AsciiSpace)
@@ -89,8 +95,13 @@ impl Screen {
             .break_words(false);
         let mut out = String::new();
         for (n, line) in textwrap::wrap(text, options).iter().enumerate() {
-            let label = if n == 0 { label } else { "" };
-            out += &format!("{:indent$}{}{line}\n", "", self.faint(format_args!("{label:<LABEL$}")));
+            if n == 0 {
+                out += head;
+            } else {
+                out += &" ".repeat(column);
+            }
+            out += line;
+            out.push('\n');
         }
         out
     }

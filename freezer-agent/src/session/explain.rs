@@ -16,16 +16,18 @@ pub struct Explained {
     pub verdict: Verdict,
 }
 
-/// Looks at the host once, gathers what the tasks of the subtree point at, and judges.
+/// Gathers what the tasks of the subtree point at, and judges. Looks at the host first, unless there is a `look` taken
+/// just now.
 pub fn explain(
     witness: &mut Witness,
     asked_ns_ago: Option<u64>,
     samples: Samples,
     before: &[TaskSnapshot],
+    look: Option<Vec<TaskSnapshot>>,
     session: Option<&mut Session>,
 ) -> Explained {
     let cgroup = witness.cgroup().clone();
-    let host = witness.look_at_host();
+    let host = look.unwrap_or_else(|| witness.look_at_host());
     let froze = session.map_or_else(Vec::new, |session| times(witness, session, &host));
     let before = before
         .iter()

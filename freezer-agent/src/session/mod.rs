@@ -3,9 +3,12 @@
 
 mod costs;
 mod explain;
+mod preflight;
 mod wait;
 mod witness;
 
+pub use costs::Costs;
 pub use explain::{Explained, explain};
-pub use wait::{Samples, WatchedWait};
+pub use preflight::look_ahead;
+pub use wait::{Samples, Watched, WatchedWait};
 pub use witness::Witness;

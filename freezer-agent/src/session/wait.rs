@@ -5,9 +5,9 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::Witness;
-use crate::control::{FileWatch, FreezeWatch, Pending, Span};
+use crate::control::{FileWatch, FreezeWatch, Pending, Span, Suspect};
 use crate::explain::facts::StackSample;
-use crate::model::{Event, EventKind, Hierarchy, Session};
+use crate::model::{Event, EventKind, Hierarchy, Session, TaskSnapshot, TaskState};
 
 /// A freeze that takes longer than this is slow enough to be sampled.
 const SLOW: Duration = Duration::from_millis(30);
@@ -19,6 +19,16 @@ const V1_SAFETY: Duration = Duration::from_millis(10);
 /// Timer samples by thread id.
 pub type Samples = HashMap<i32, Vec<StackSample>>;
 
+/// What a watch came to.
+pub struct Watched {
+    /// The session so far.
+    pub session: Session,
+    /// Samples taken of each task.
+    pub samples: Samples,
+    /// The look at the whole host that was taken when the time was up, where there was one.
+    pub last_look: Option<Vec<TaskSnapshot>>,
+}
+
 /// Feeds a [`Session`] with what the [`Witness`] sees, and wakes when something may have become frozen.
 pub struct WatchedWait<'w> {
     witness: &'w mut Witness,
@@ -27,6 +37,7 @@ pub struct WatchedWait<'w> {
     events: Vec<Event>,
     started: Instant,
     sampling: bool,
+    last_look: Option<Vec<TaskSnapshot>>,
 }
 
 impl<'w> WatchedWait<'w> {
@@ -44,11 +55,12 @@ impl<'w> WatchedWait<'w> {
             events: Vec::new(),
             started: Instant::now(),
             sampling: false,
+            last_look: None,
         }
     }
 
-    /// Ends the watch: the session, and the samples taken of each task.
-    pub fn finish(mut self) -> (Session, Samples) {
+    /// Ends the watch.
+    pub fn finish(mut self) -> Watched {
         if self.sampling {
             self.witness.stop_sampling();
         }
@@ -62,7 +74,7 @@ impl<'w> WatchedWait<'w> {
                 None => of_task.push(sample),
             }
         }
-        (self.session, samples)
+        Watched { session: self.session, samples, last_look: self.last_look }
     }
 
     /// Samples what runs, for `duration`; nothing where there is no BPF.
@@ -79,7 +91,7 @@ impl<'w> WatchedWait<'w> {
         };
         // The time passing is the end that is wanted.
         let _passed = tokio::time::timeout(duration, gather).await;
-        self.finish().1
+        self.finish().samples
     }
 
     /// Takes the waiting events in; whether any of them may complete the freeze.
@@ -105,6 +117,28 @@ impl<'w> WatchedWait<'w> {
 }
 
 impl FreezeWatch for WatchedWait<'_> {
+    fn patience(&self) -> Duration {
+        match self.session.hierarchy() {
+            Hierarchy::V1 if self.witness.has_bpf() => V1_SAFETY,
+            _ => Duration::ZERO,
+        }
+    }
+
+    fn suspects(&mut self, last: bool) -> Option<Vec<Suspect>> {
+        let tasks = if last { self.witness.look_at_host_by_bpf()? } else { self.witness.look_by_bpf()? };
+        let stuck = |task: &&TaskSnapshot| {
+            task.kernel_thread
+                || task.state == TaskState::Uninterruptible && task.frozen_in(Hierarchy::V2) != Some(true)
+        };
+        let found = tasks.iter().filter(stuck);
+        let found =
+            found.filter_map(|task| Some(Suspect { tid: task.tid, cgroup: task.cgroup_v2? })).collect();
+        if last {
+            self.last_look = Some(tasks);
+        }
+        Some(found)
+    }
+
     async fn changed(&mut self, pending: &Pending, at_most: Duration) -> io::Result<()> {
         if !self.witness.has_bpf() {
             return FileWatch.changed(pending, at_most).await;
@@ -114,10 +148,6 @@ impl FreezeWatch for WatchedWait<'_> {
             self.witness.start_sampling(SAMPLE_HZ);
         }
         let at_most = if self.sampling { at_most } else { at_most.min(SLOW) };
-        let at_most = match self.session.hierarchy() {
-            Hierarchy::V1 => at_most.max(V1_SAFETY),
-            Hierarchy::V2 => at_most,
-        };
         let mut files = FileWatch;
         let files = files.changed(pending, at_most);
         tokio::pin!(files);

@@ -75,8 +75,11 @@ impl Witness {
         }
     }
 
-    /// The freeze is slow: samples what runs, and reads symbols ahead of need.
+    /// The freeze is slow: samples what runs, and prepares for the looks to come.
     pub fn start_sampling(&mut self, hz: u64) {
+        if let Some(observer) = &mut self.observer {
+            observer.prepare();
+        }
         if let Some(observer) = &mut self.observer
             && let Err(error) = observer.start_sampling(hz)
         {
@@ -103,18 +106,22 @@ impl Witness {
 
     /// The tasks of the subtree, without stacks.
     pub fn look(&mut self) -> Vec<TaskSnapshot> {
-        match self.walk(Scope::Watched, Stacks::None) {
-            Some(tasks) => tasks,
-            None => self.subtree_by_procfs(false),
-        }
+        self.look_by_bpf().unwrap_or_else(|| self.subtree_by_procfs(false))
+    }
+
+    /// The same; `None` where only /proc remains, one file after the other.
+    pub fn look_by_bpf(&mut self) -> Option<Vec<TaskSnapshot>> {
+        self.walk(Scope::Watched, Stacks::None)
     }
 
     /// Every task of the host, with the stacks of those that are not frozen.
     pub fn look_at_host(&mut self) -> Vec<TaskSnapshot> {
-        match self.walk(Scope::Host, Stacks::NotFrozen) {
-            Some(tasks) => tasks,
-            None => self.host_by_procfs(),
-        }
+        self.look_at_host_by_bpf().unwrap_or_else(|| self.host_by_procfs())
+    }
+
+    /// The same; `None` where only /proc remains.
+    pub fn look_at_host_by_bpf(&mut self) -> Option<Vec<TaskSnapshot>> {
+        self.walk(Scope::Host, Stacks::NotFrozen)
     }
 
     fn host_by_procfs(&self) -> Vec<TaskSnapshot> {

@@ -9,37 +9,40 @@ use crate::fuse::{SILENT_FILE, SILENT_NAME};
 use crate::scene::Scene;
 use crate::worker::chain;
 
-pub(super) const ALL: [Case; 3] = [
-    Case {
-        name: "lock-chain",
-        about: "a mutex held by a task that waits for an inode's lock, held by one that waits for a frozen server",
-        hierarchies: &Hierarchy::BOTH,
-        set_up: locks,
+/// Three locks.
+pub(super) const LOCKS: Case = Case {
+    name: "lock-chain",
+    about: "a mutex held by a task that waits for an inode's lock, held by one that waits for a frozen server",
+    hierarchies: &Hierarchy::BOTH,
+    set_up: locks,
+};
+
+/// Two freezes.
+pub(super) const CROSS: Case = Case {
+    name: "freezes-cross",
+    about: "two cgroups whose freezes wait for each other: each holds the FUSE server of a client in the other",
+    hierarchies: &Hierarchy::BOTH,
+    set_up: cross,
+};
+
+/// Not the server's own cgroup asked.
+pub(super) const ANCESTOR: Case = Case {
+    name: "fuse-server-frozen-by-ancestor",
+    about: "stat on a FUSE mount whose server is frozen by the request of an ancestor of its cgroup",
+    hierarchies: &Hierarchy::BOTH,
+    set_up: |scene, place| {
+        let cgroup = place.cgroup(scene)?;
+        let (dir, server) = scene.silent_fuse(None)?;
+        let client = client(scene, &cgroup, &Job::Stat(dir.join(SILENT_NAME)))?;
+        let above = scene.cgroup(cgroup.hierarchy())?;
+        let own = scene.child_of(&above, "server")?;
+        scene[server].put_in(&own)?;
+        above.freeze()?;
+        above.wait_state(State::Frozen, STUCK)?;
+        let way = [Holder::Mount(dir), Holder::frozen(scene, server, &own)];
+        Ok(stuck(scene, cgroup, client, "likely", &way).cycles([]))
     },
-    Case {
-        name: "freezes-cross",
-        about: "two cgroups whose freezes wait for each other: each holds the FUSE server of a client in the other",
-        hierarchies: &Hierarchy::BOTH,
-        set_up: cross,
-    },
-    Case {
-        name: "fuse-server-frozen-by-ancestor",
-        about: "stat on a FUSE mount whose server is frozen by the request of an ancestor of its cgroup",
-        hierarchies: &Hierarchy::BOTH,
-        set_up: |scene, place| {
-            let cgroup = place.cgroup(scene)?;
-            let (dir, server) = scene.silent_fuse(None)?;
-            let client = client(scene, &cgroup, &Job::Stat(dir.join(SILENT_NAME)))?;
-            let above = scene.cgroup(cgroup.hierarchy())?;
-            let own = scene.child_of(&above, "server")?;
-            scene[server].put_in(&own)?;
-            above.freeze()?;
-            above.wait_state(State::Frozen, STUCK)?;
-            let way = [Holder::Mount(dir), Holder::frozen(scene, server, &own)];
-            Ok(stuck(scene, cgroup, client, "likely", &way).cycles([]))
-        },
-    },
-];
+};
 
 fn locks(scene: &mut Scene, place: &Place) -> Result<Stage> {
     let cgroup = place.cgroup(scene)?;

@@ -24,7 +24,7 @@ pub(super) const CASE: Case = Case {
         let blocker =
             Expected::main_of(scene, task, "cpu-throttled").waits_for([Holder::Cgroup(limited.clone())]);
         let mut stage = Stage::stuck(cgroup, vec![blocker]).after(move |_| just_throttled(pid, &limited));
-        stage.limit = Duration::from_millis(300);
+        stage.limit = Duration::from_millis(200);
         Ok(stage)
     },
 };

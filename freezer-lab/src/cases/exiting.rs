@@ -11,7 +11,7 @@ use crate::{Job, proc, wait};
 /// It computes: R.
 pub(super) const MEMORY: Case = Case {
     name: "exiting-memory",
-    about: "exit of a process with 64 GiB of page table entries",
+    about: "exit of a process with 48 GiB of page table entries",
     hierarchies: &Hierarchy::BOTH,
     set_up: |scene, place| exiting(scene, place, &Job::ExitWithMuch),
 };
@@ -19,7 +19,7 @@ pub(super) const MEMORY: Case = Case {
 /// It waits: D.
 pub(super) const SOCKETS: Case = Case {
     name: "exiting-sockets",
-    about: "exit of a process with 300 packet sockets, each of which takes a grace period to close",
+    about: "exit of a process with 150 packet sockets, each of which takes a grace period to close",
     hierarchies: &Hierarchy::BOTH,
     set_up: |scene, place| exiting(scene, place, &Job::ExitWithSockets),
 };
@@ -35,6 +35,6 @@ fn exiting(scene: &mut Scene, place: &Place, job: &Job) -> Result<Stage> {
         let pid = scene[task].pid();
         wait::became(STUCK, "exiting", pid, || proc::is_exiting(pid))
     });
-    stage.limit = Duration::from_millis(300);
+    stage.limit = Duration::from_millis(200);
     Ok(stage)
 }

@@ -1,11 +1,15 @@
 //! The cases: each a stuck, slow or harmless freeze, with what a right diagnosis of it says.
 
+mod autofs;
 mod chain_freezes;
 mod chain_mounts;
 mod chain_servers;
 mod cpu_starved;
 mod cpu_throttled;
+mod crowd;
+mod exec_threads;
 mod exiting;
+mod fanotify_permission;
 mod frozen_elsewhere;
 mod fs_frozen;
 mod fuse_descriptor;
@@ -15,8 +19,14 @@ mod fuse_threads;
 mod harmless;
 mod kernel_thread;
 mod kernel_work;
+mod key_upcall;
+mod late_arrival;
 mod lock_directory;
 mod lock_file_position;
+mod needs;
+mod oom_wait;
+mod seccomp_notify;
+mod traced;
 mod userfault;
 
 use std::fmt;
@@ -26,6 +36,7 @@ use std::time::Duration;
 use crate::cgroup::{Cgroup, Hierarchy};
 use crate::error::Result;
 use crate::scene::{Scene, WorkerId};
+pub use needs::{Absent, absent};
 
 /// How long a worker may take to get stuck.
 const STUCK: Duration = Duration::from_secs(10);
@@ -166,7 +177,7 @@ impl Stage {
             outcome: Outcome::TimedOut,
             blockers,
             trigger: None,
-            limit: Duration::from_millis(500),
+            limit: Duration::from_millis(300),
             cycles: None,
         }
     }
@@ -225,27 +236,45 @@ impl Holder {
     }
 }
 
-/// Every case, in the order of the catalogue of causes.
+/// What the cases that freeze are listed under, in place of a cause.
+pub const HARMLESS: &str = "none: it freezes";
+
+/// The cases of each cause, in the order of the catalogue of causes; a chain stands with the cause of its blocker.
+#[must_use]
+pub fn by_cause() -> Vec<(&'static str, Vec<Case>)> {
+    vec![
+        ("fuse-request", vec![fuse_server::OUTSIDE, fuse_server::INSIDE, fuse_server::FROZEN_ELSEWHERE]),
+        ("fuse-request", vec![fuse_descriptor::READ, fuse_descriptor::FSYNC, fuse_descriptor::CACHED_READ]),
+        ("fuse-request", vec![fuse_threads::CASE, fuse_flush_in_exit::CASE, crowd::CASE]),
+        ("fuse-request", chain_servers::ALL.into()),
+        ("fuse-request", chain_mounts::ALL.into()),
+        ("fuse-request", vec![chain_freezes::CROSS, chain_freezes::ANCESTOR]),
+        ("fs-frozen", vec![fs_frozen::WRITE, fs_frozen::MKDIR, fs_frozen::STORE]),
+        ("lock-held", vec![lock_directory::CASE, lock_file_position::CASE, chain_freezes::LOCKS]),
+        ("userfault", vec![userfault::OWN, userfault::HELD_OUTSIDE]),
+        ("seccomp-notify", seccomp_notify::ALL.into()),
+        ("fanotify-permission", fanotify_permission::ALL.into()),
+        ("autofs", autofs::ALL.into()),
+        ("key-upcall", key_upcall::ALL.into()),
+        ("oom-wait", vec![oom_wait::OWN, oom_wait::PARENT]),
+        ("exec-threads", vec![exec_threads::STUCK, exec_threads::STUCK_MAIN, exec_threads::FROZEN_BEFORE]),
+        ("exec-threads", vec![exec_threads::DEAD_TRACED, exec_threads::CORE_DUMP, exec_threads::DURING]),
+        ("exiting", vec![exiting::MEMORY, exiting::SOCKETS]),
+        ("kernel-work", vec![kernel_work::CASE]),
+        ("cpu-throttled", vec![cpu_throttled::CASE]),
+        ("cpu-starved", vec![cpu_starved::CASE]),
+        ("kernel-thread", vec![kernel_thread::CASE]),
+        ("late-arrival", vec![late_arrival::STUCK, late_arrival::UNKNOWN]),
+        ("frozen-elsewhere", vec![frozen_elsewhere::CASE]),
+        (HARMLESS, vec![harmless::STOPPED, harmless::TRACED, harmless::VFORK, harmless::FORK_STORM]),
+        (HARMLESS, vec![exec_threads::DURING_V2, late_arrival::HARMLESS]),
+        (HARMLESS, vec![traced::INSIDE, traced::TRACER_FROZEN]),
+        (HARMLESS, vec![harmless::SLEEPERS, harmless::BUSY, harmless::FROZEN_V2_FIRST, fs_frozen::WRITE_V1]),
+    ]
+}
+
+/// Every case.
 #[must_use]
 pub fn all() -> Vec<Case> {
-    let mut all = vec![fuse_server::OUTSIDE, fuse_server::INSIDE, fuse_server::FROZEN_ELSEWHERE];
-    all.extend([fuse_descriptor::READ, fuse_descriptor::FSYNC, fuse_descriptor::CACHED_READ]);
-    all.extend([fuse_threads::CASE, fuse_flush_in_exit::CASE]);
-    all.extend(chain_servers::ALL);
-    all.extend(chain_mounts::ALL);
-    all.extend(chain_freezes::ALL);
-    all.extend([fs_frozen::WRITE, fs_frozen::MKDIR, fs_frozen::STORE]);
-    all.extend([lock_directory::CASE, lock_file_position::CASE]);
-    all.extend([userfault::OWN, userfault::HELD_OUTSIDE]);
-    all.extend([
-        exiting::MEMORY,
-        exiting::SOCKETS,
-        kernel_work::CASE,
-        cpu_throttled::CASE,
-        cpu_starved::CASE,
-    ]);
-    all.extend([kernel_thread::CASE, frozen_elsewhere::CASE]);
-    all.extend([harmless::STOPPED, harmless::TRACED, harmless::VFORK, harmless::FORK_STORM]);
-    all.extend([harmless::SLEEPERS, harmless::BUSY, harmless::FROZEN_V2_FIRST, fs_frozen::WRITE_V1]);
-    all
+    by_cause().into_iter().flat_map(|(_, cases)| cases).collect()
 }

@@ -12,7 +12,7 @@ use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{Pid, gettid};
 use serde::{Deserialize, Serialize};
 
-use super::{chain, cpu, fork, memory, next_word, ready, sockets, userfault};
+use super::{chain, cpu, fork, memory, next_word, ready, sockets, supervised, tasks, userfault};
 use crate::error::{Error, Result, Tried as _};
 use crate::fuse;
 
@@ -95,6 +95,10 @@ pub enum Job {
     Chain(chain::Job),
     /// Attaches to a process as its tracer and stops it (`PTRACE_SEIZE`, `PTRACE_INTERRUPT`); then sleeps.
     Trace(i32),
+    /// Needs another process's answer, or owes it.
+    Supervised(supervised::Job),
+    /// Has threads that go, or is moved, or waits for memory.
+    Tasks(tasks::Job),
 }
 
 /// What an ordinary task gets of a CPU that others want too.
@@ -156,6 +160,8 @@ impl Job {
             Self::Family(children) => after_ready(|| fork::family(children)),
             Self::Chain(job) => job.run(),
             Self::Trace(pid) => trace(Pid::from_raw(pid)),
+            Self::Supervised(job) => job.run(),
+            Self::Tasks(job) => job.run(),
         }
     }
 }

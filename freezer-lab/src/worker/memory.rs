@@ -17,11 +17,11 @@ const PAGE: usize = 4096;
 /// Memory mapped again and again, bytes.
 const PIECE: usize = 64 << 20;
 
-/// 64 GiB of page table entries, in 128 MiB of page tables: about a second to tear down, several to fill in.
-const TO_TEAR_DOWN: usize = 64 << 30;
+/// 48 GiB of page table entries, in 96 MiB of page tables: most of a second to tear down, a few to fill in.
+const TO_TEAR_DOWN: usize = 48 << 30;
 
 /// Address space mincore(2) is asked about, nothing in it: about 0.2 s per TiB.
-const TO_LOOK_THROUGH: usize = 20 << 40;
+const TO_LOOK_THROUGH: usize = 10 << 40;
 
 /// Exits with a range of memory whose unmapping takes long (kernel/exit.c, `exit_mm`).
 pub(super) fn exit_with_much() -> Result<()> {

@@ -9,6 +9,8 @@ mod fork;
 mod job;
 mod memory;
 mod sockets;
+pub mod supervised;
+pub(crate) mod tasks;
 mod userfault;
 
 use std::env;

@@ -49,12 +49,17 @@ pub(super) fn run(close: bool) -> Result<()> {
     })
 }
 
-/// Takes a copy of another process's descriptor (`pidfd_getfd(2)`) and keeps it.
+/// Takes a copy of another process's descriptor and keeps it.
 pub(super) fn hold(pid: i32, fd: i32) -> Result<()> {
+    let _copy = copy_of(pid, fd)?;
+    after_ready(|| sleep_for_ever())
+}
+
+/// A copy of another process's descriptor (`pidfd_getfd(2)`).
+pub(super) fn copy_of(pid: i32, fd: i32) -> Result<OwnedFd> {
     let process = descriptor(libc::SYS_pidfd_open, [i64::from(pid), 0, 0], "open process")?;
     let arguments = [i64::from(process.as_raw_fd()), i64::from(fd), 0];
-    let _copy = descriptor(libc::SYS_pidfd_getfd, arguments, "copy a descriptor of process")?;
-    after_ready(|| sleep_for_ever())
+    descriptor(libc::SYS_pidfd_getfd, arguments, "copy a descriptor of process")
 }
 
 fn open() -> Result<OwnedFd> {

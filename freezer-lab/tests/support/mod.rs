@@ -2,23 +2,15 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-use std::fs::File;
 use std::io::Write as _;
 use std::time::Duration;
 
 use freezer_lab::agent::{self, Ended};
-use freezer_lab::{Cgroup, Hierarchy, Scene, State, mounts, proc, wait};
-use nix::fcntl::{Flock, FlockArg};
+use freezer_lab::{Cgroup, Hierarchy, Scene, State, Turn, mounts, proc, wait};
 use serde_json::Value;
 
 /// How long anything may take that should happen at once, on a loaded machine.
 pub const SOON: Duration = Duration::from_secs(10);
-
-/// Held by a test that runs: cases that take all CPU time or memory must not disturb others.
-#[must_use]
-pub struct Turn {
-    _lock: Flock<File>,
-}
 
 /// Waits for this test's turn. `None`, said loudly, where it cannot run; a failure where nothing may be skipped.
 pub fn turn() -> Option<Turn> {
@@ -26,10 +18,7 @@ pub fn turn() -> Option<Turn> {
         skip("freezing cgroups needs root");
         return None;
     }
-    // The folder itself: across processes and builds, and no file is left behind.
-    let folder = File::open(std::env::temp_dir()).expect("the folder for temporary files");
-    let lock = Flock::lock(folder, FlockArg::LockExclusive).map_err(|(_, errno)| errno).expect("the lock");
-    Some(Turn { _lock: lock })
+    Some(Turn::wait().expect("a turn"))
 }
 
 /// The hierarchies of a list that this host has.

@@ -63,17 +63,16 @@ fn judge(status: ExitStatus, down: bool) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Builds what the demo and the benchmark run.
+/// Builds what the demo, the lab and the benchmark run.
 pub fn build(log: &Log) -> anyhow::Result<()> {
-    log.run(host::cargo().args([
-        "build",
-        "--locked",
-        "--release",
-        "-p",
-        "freezer-agent",
-        "-p",
-        "freezer-lab",
-    ]))
+    log.run(&mut build_command())
+}
+
+/// The build as a command.
+pub fn build_command() -> Command {
+    let mut command = host::cargo();
+    command.args(["build", "--locked", "--release", "-p", "freezer-agent", "-p", "freezer-lab"]);
+    command
 }
 
 /// The agent as built for users, with the rights it needs.
@@ -91,10 +90,11 @@ pub fn program(name: &str) -> anyhow::Result<OsString> {
 }
 
 /// While it lives, Ctrl-C ends the agent (children start with no signal blocked) and waits for us to take the scene down.
-struct HeldBack(SigSet);
+pub struct HeldBack(SigSet);
 
 impl HeldBack {
-    fn new() -> anyhow::Result<Self> {
+    /// From now on.
+    pub fn new() -> anyhow::Result<Self> {
         let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
         signals.thread_block().context("could not hold signals back")?;
         Ok(HeldBack(signals))

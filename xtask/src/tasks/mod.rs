@@ -8,6 +8,7 @@ mod bench;
 pub mod demo;
 mod deny;
 mod ebpf;
+mod lab;
 mod lint;
 mod readme;
 mod setup;
@@ -49,6 +50,12 @@ pub const TASKS: &[Task] = &[
         options: "[--no-fail]",
         summary: "speed against a shell, runc and /proc, each beside its limit",
         run: bench::run,
+    },
+    Task {
+        name: "lab",
+        options: "list | run NAME | hold NAME | all [--score]",
+        summary: "real stuck and slow freezes: look, try, hold open for any tool, or judge the agent by all",
+        run: lab::run,
     },
     Task { name: "ci", options: "", summary: "the same as test", run: test::run },
     Task {

@@ -1,9 +1,18 @@
 //! Everything the rules may know. Gathered first, judged later, and replayable from a file.
 
+mod autofs;
+mod fanotify;
+mod helpers;
+pub mod memory;
+mod seccomp;
 mod timeline;
 
 use serde::{Deserialize, Serialize};
 
+pub use autofs::Automount;
+pub use fanotify::{FanotifyListener, FanotifyMark, MarkedObject, UsedFile};
+pub use helpers::{KeyUpcall, UserModeHelper};
+pub use seccomp::SeccompListener;
 pub use timeline::Froze;
 
 use crate::model::{Hierarchy, Name, TaskSnapshot};
@@ -31,6 +40,24 @@ pub struct Facts {
     pub userfaultfds: Vec<Userfaultfd>,
     /// CPU quotas on the way from the blocked tasks' cgroups to the root.
     pub quotas: Vec<CpuQuota>,
+    /// Listening ends of seccomp filters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seccomp: Vec<SeccompListener>,
+    /// Fanotify groups that are asked for leave.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fanotify: Vec<FanotifyListener>,
+    /// Automount points that a blocked task may have come upon.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub automounts: Vec<Automount>,
+    /// Programs that the kernel started.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub helpers: Vec<UserModeHelper>,
+    /// Keys that they are to make.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<KeyUpcall>,
+    /// v1 memory cgroups of tasks that wait for memory with the OOM killer off.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub memory: Vec<memory::MemoryCgroup>,
     /// Cgroups mentioned by id: subtree, other hierarchy, holders'.
     pub cgroups: Vec<CgroupFacts>,
     /// When tasks of the subtree froze, those of which the events of this freeze tell.
@@ -61,6 +88,12 @@ pub struct TaskDetails {
     /// address it faults on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mapped: Vec<MappedFile>,
+    /// The file a fanotify listener may have been asked about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used_file: Option<UsedFile>,
+    /// Automount points of its mount namespace, where it waits for an automount daemon.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub automounts: Vec<MountFacts>,
     /// Timer samples that found it on a CPU.
     pub samples: Vec<StackSample>,
     /// State before the request: a sleeper that shows `D` without having run since was frozen in place.

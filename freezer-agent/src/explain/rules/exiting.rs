@@ -5,6 +5,9 @@
 //!
 //! Confirm by hand: `/proc/TID/stat` flags have 0x4 (`PF_EXITING`); `/proc/TID/stack` shows `do_exit`.
 //!
+//! A thread of a process that dumps its core waits, before it goes, for the thread that writes the dump
+//! (`coredump_task_exit` on its stack).
+//!
 //! Release: wait. If it does not move, its stack says what it waits for.
 //!
 //! Cost: none.
@@ -14,9 +17,14 @@
 //! Source: `kernel/exit.c`, `do_exit`; `kernel/cgroup/cgroup.c`, `cgroup_exit`.
 
 use super::super::case::{Case, Finding};
-use super::super::{Cause, Certainty};
+use super::super::functions::{self, Mechanism};
+use super::super::{Cause, Certainty, follow};
+use super::threads;
 
 pub fn judge(case: &Case<'_>) -> Option<Finding> {
+    if let Some(finding) = coredump(case) {
+        return Some(finding);
+    }
     case.task().exiting.then(|| {
         Finding::new(
             Cause::Exiting,
@@ -25,4 +33,28 @@ pub fn judge(case: &Case<'_>) -> Option<Finding> {
             "wait: it leaves the cgroup by itself; if it does not move, its stack says what it waits for",
         )
     })
+}
+
+/// It is dead but for its memory, which the thread that dumps core still reads.
+fn coredump(case: &Case<'_>) -> Option<Finding> {
+    if !case.at(Mechanism::CoredumpThread) {
+        return None;
+    }
+    let dumper = threads::others(case)
+        .find(|other| functions::contains(&other.task.stack, Mechanism::CoreDump))
+        .and_then(|other| follow::holder(case, other.task.tid));
+    let mut finding = Finding::new(
+        Cause::Exiting,
+        Certainty::Certain,
+        match &dumper {
+            Some(dumper) => format!("is dying and waits for the core dump of {}, {}", dumper.who, dumper.state),
+            None => "is dying and waits for another thread of its process to write a core dump".to_owned(),
+        },
+        match dumper.as_ref().and_then(|dumper| dumper.deeper.as_ref()) {
+            Some(finding) => finding.release.clone(),
+            None => "wait for the core dump, or end it: `kill -9` of that process cuts it short".to_owned(),
+        },
+    );
+    finding.waits_for = dumper.map_or_else(Vec::new, |dumper| dumper.chain);
+    Some(finding)
 }

@@ -4,7 +4,9 @@
 use super::Cause;
 use super::case::{Case, Finding};
 
+mod answer;
 mod files;
+mod threads;
 
 /// What a rule speaks about.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,7 +42,13 @@ rules! {
     fuse_request: FuseRequest, Wait;
     fs_frozen: FsFrozen, Wait;
     userfault: Userfault, Wait;
+    seccomp_notify: SeccompNotify, Wait;
+    fanotify_permission: FanotifyPermission, Wait;
+    autofs: Autofs, Wait;
+    key_upcall: KeyUpcall, Wait;
     lock_held: LockHeld, Wait;
+    oom_wait: OomWait, Wait;
+    exec_threads: ExecThreads, Wait;
     exiting: Exiting, State;
     cpu_throttled: CpuThrottled, State;
     kernel_work: KernelWork, State;

@@ -9,6 +9,10 @@ use crate::report::units::{count, duration};
 
 /// Blockers shown in full for one cause; the others are counted.
 const IN_FULL: usize = 3;
+/// So many blockers are shown in full whatever their causes; of more, one for each cause.
+const FEW: usize = 4;
+/// Causes of which a blocker is shown in full: with more the screen would scroll.
+const CAUSES_IN_FULL: usize = 4;
 /// Stack frames on the screen; JSON has all.
 const FRAMES: usize = 8;
 
@@ -17,20 +21,34 @@ pub fn render(blockers: &[Blocker], screen: Screen) -> String {
     let verb = if blockers.len() == 1 { "blocks" } else { "block" };
     let mut text = format!("{} {verb}:\n", screen.strong(count(blockers.len(), "task")));
     let mut shown: BTreeMap<Cause, usize> = BTreeMap::new();
+    let mut all: BTreeMap<Cause, usize> = BTreeMap::new();
     for blocker in blockers {
+        *all.entry(blocker.cause).or_default() += 1;
+    }
+    let in_full = if all.len() == 1 || blockers.len() <= FEW { IN_FULL } else { 1 };
+    for blocker in blockers {
+        let room = shown.values().filter(|n| **n > 0).count() < CAUSES_IN_FULL;
         let n = shown.entry(blocker.cause).or_default();
-        *n += 1;
-        if *n <= IN_FULL {
+        if *n < in_full && (*n > 0 || room) {
+            *n += 1;
             text.push('\n');
             text += &one(blocker, screen);
         }
     }
-    for (cause, n) in shown {
-        if let Some(more) = n.checked_sub(IN_FULL).filter(|&more| more > 0) {
-            text += &format!("\n  and {} with {cause} (--json lists all)\n", count(more, "more task"));
+    text.push('\n');
+    for (cause, n) in &shown {
+        let more = all[cause] - n;
+        if more > 0 {
+            text += &format!("  and {} with {cause} (--json lists all)\n", count(more, "more task"));
         }
     }
-    text
+    text + &hints(&shown, screen)
+}
+
+/// Where to read on, once for each cause.
+fn hints(shown: &BTreeMap<Cause, usize>, screen: Screen) -> String {
+    let causes: Vec<String> = shown.keys().map(|cause| format!("freezer-agent causes {cause}")).collect();
+    screen.hang("  For more about this: ", 23, &causes.join("; "))
 }
 
 fn one(blocker: &Blocker, screen: Screen) -> String {

@@ -112,6 +112,18 @@ fn many_blockers_of_one_cause_are_counted() {
 }
 
 #[test]
+fn many_blockers_of_many_causes_are_one_screen_with_every_cause_on_it() {
+    let mut document = document(Outcome::TimedOut, FreezerState::Freezing);
+    let of = |(tid, cause)| Blocker { cause, ..blocker(tid) };
+    document.blockers = (1..).zip(Cause::ALL.into_iter().cycle().take(3000)).map(of).collect();
+    let text = render(&document, wide());
+    for cause in Cause::ALL {
+        assert!(text.contains(cause.name()), "{text}");
+    }
+    assert!(text.lines().count() <= 80, "more than a screen:\n{text}");
+}
+
+#[test]
 fn a_freeze_that_succeeds_shows_its_latency_too() {
     let mut document = with_latency(document(Outcome::Frozen, FreezerState::Frozen));
     document.elapsed_ns = 1_310_000;

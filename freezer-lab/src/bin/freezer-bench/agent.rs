@@ -1,14 +1,18 @@
 //! The agent under measurement, and the figures it prints of itself with its hidden `--timings`.
 
-use std::io::Read as _;
+use std::io::Read;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, ensure};
 use serde::Deserialize;
 
 use crate::measure::{median, whole_process};
+
+/// Exit status of a freeze that was not done in time.
+const NOT_IN_TIME: i32 = 3;
 
 /// The program.
 pub struct Agent {
@@ -32,6 +36,8 @@ struct Timings {
 /// One freeze with `--explain`.
 pub struct Explained {
     started_at: f64,
+    printed_at: Option<f64>,
+    limit: Option<f64>,
     timings: Timings,
     peak_bytes: f64,
 }
@@ -41,6 +47,8 @@ pub struct Explained {
 pub enum Figure {
     /// From the start of its process to the request.
     StartToWrite,
+    /// From the time limit until the whole verdict is printed.
+    LimitToPrinted,
     /// From the last task frozen, by the kernel's clock, until it knows.
     FrozenToKnown,
     /// Mean run time of the `sched_switch` program for tasks outside.
@@ -64,24 +72,41 @@ impl Agent {
 
     /// `freeze --explain --timings`.
     pub fn explain(&self, cgroup: &Path) -> anyhow::Result<Explained> {
+        self.run_explained(cgroup, None)
+    }
+
+    /// The same on a cgroup that does not freeze within `limit`.
+    pub fn explain_stuck(&self, cgroup: &Path, limit: Duration, form: &[&str]) -> anyhow::Result<Explained> {
+        self.run_explained(cgroup, Some((limit, form)))
+    }
+
+    fn run_explained(&self, cgroup: &Path, stuck: Option<(Duration, &[&str])>) -> anyhow::Result<Explained> {
         let mut command = self.command(cgroup);
         command.args(["--explain", "--timings"]);
+        if let Some((limit, form)) = stuck {
+            command.args(["--timeout", &format!("{}ms", limit.as_millis())]).args(form);
+        }
         let started_at = monotonic_ns()?;
         let mut child = command
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("could not start {}", self.program.display()))?;
+        // To the end of its words; then its complaints, which are few.
+        let printed_at = child.stdout.take().map(last_byte).transpose()?.flatten();
         let mut said = String::new();
         if let Some(mut stderr) = child.stderr.take() {
             stderr.read_to_string(&mut said).context("could not read the agent's words")?;
         }
         let (status, peak_bytes) = wait_with_memory(&child)?;
         let first = said.lines().next().unwrap_or("");
-        ensure!(status.success(), "the agent ended with {status}: {first}");
+        let expected = if stuck.is_some() { NOT_IN_TIME } else { 0 };
+        ensure!(status.code() == Some(expected), "the agent ended with {status}: {first}");
         let timings = said.lines().rev().find_map(|line| serde_json::from_str(line).ok());
-        Ok(Explained { started_at, timings: timings.context("the agent printed no timings")?, peak_bytes })
+        let timings = timings.context("the agent printed no timings")?;
+        let limit = stuck.map(|(limit, _)| limit.as_secs_f64() * 1e9);
+        Ok(Explained { started_at, printed_at, limit, timings, peak_bytes })
     }
 
     fn command(&self, cgroup: &Path) -> Command {
@@ -105,12 +130,23 @@ impl Explained {
     fn get(&self, figure: Figure) -> Option<f64> {
         match figure {
             Figure::StartToWrite => self.timings.requested_at.map(|at| at - self.started_at),
+            Figure::LimitToPrinted => Some(self.printed_at? - self.timings.requested_at? - self.limit?),
             Figure::FrozenToKnown => self.timings.last_frozen_to_known,
             Figure::SwitchOutside => self.timings.sched_switch_outside,
             Figure::Snapshot => self.timings.snapshot,
             Figure::PeakMemory => Some(self.peak_bytes),
         }
     }
+}
+
+/// Reads to the end; when the last of it came.
+fn last_byte(mut pipe: impl Read) -> anyhow::Result<Option<f64>> {
+    let mut last = None;
+    let mut piece = vec![0; 1 << 16];
+    while pipe.read(&mut piece).context("could not read the agent's words")? > 0 {
+        last = Some(monotonic_ns()?);
+    }
+    Ok(last)
 }
 
 /// The clock of the agent's own stamps.

@@ -3,6 +3,7 @@
 //! Started by `cargo xtask bench`. Medians; rivals take turns, so that what else the machine does falls on all alike.
 
 mod agent;
+mod crowd;
 mod measure;
 mod rivals;
 mod runc;
@@ -43,6 +44,7 @@ fn main() -> anyhow::Result<ExitCode> {
     rows.extend(against_runc(&agent)?);
     for hierarchy in Hierarchy::BOTH.into_iter().filter(|one| mounts::freezer(*one).is_ok()) {
         rows.extend(explained(&agent, hierarchy)?);
+        rows.extend(crowd::diagnosis(&agent, hierarchy)?);
     }
     print!("{}", table::show(&rows));
     let within = rows.iter().all(Row::holds);

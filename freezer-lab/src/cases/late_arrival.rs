@@ -1,0 +1,78 @@
+//! Tasks that are moved into the cgroup while it is freezing. Something else keeps the freeze open until then.
+
+use std::time::Duration;
+
+use super::{Case, Expected, Holder, Place, Stage};
+use crate::Job;
+use crate::cgroup::{Cgroup, Hierarchy};
+use crate::error::Result;
+use crate::fuse::SILENT_NAME;
+use crate::scene::{Scene, WorkerId};
+use crate::worker::tasks;
+
+/// It waits for a FUSE server, and that it came late changes nothing about it.
+pub(super) const STUCK: Case = Case {
+    name: "late-stuck",
+    about: "a task stuck in a stat on a silent FUSE mount, moved in during the freeze",
+    hierarchies: &Hierarchy::BOTH,
+    set_up: |scene, place| {
+        let (cgroup, first) = held_open(scene, place)?;
+        let (dir, server) = scene.silent_fuse(None)?;
+        let late = scene.worker(&Job::Stat(dir.join(SILENT_NAME)))?;
+        scene[late].go()?;
+        scene[late].wait_stuck(scene[late].pid(), 'S', "request_wait_answer", super::STUCK)?;
+        move_in(scene, &cgroup, late)?;
+        let blocker = Expected::main_of(scene, late, "fuse-request")
+            .waits_for([Holder::Mount(dir), Holder::running(scene, server)]);
+        Ok(Stage::stuck(cgroup, vec![first, blocker]))
+    },
+};
+
+/// Many grace periods in one system call: in `D`, deaf to the freezer, and no other cause fits.
+pub(super) const UNKNOWN: Case = Case {
+    name: "late-arrival",
+    about: "a task in uninterruptible sleep for a reason of its own, moved in during the freeze",
+    hierarchies: &Hierarchy::BOTH,
+    set_up: |scene, place| {
+        let (cgroup, first) = held_open(scene, place)?;
+        let late = scene.worker(&Job::Tasks(tasks::Job::CloseSockets))?;
+        move_in(scene, &cgroup, late)?;
+        let blocker = Expected::main_of(scene, late, "late-arrival");
+        let mut stage = Stage::stuck(cgroup, vec![first, blocker]).after(move |scene| {
+            scene[late].go()?;
+            scene[late].wait_stuck(scene[late].pid(), 'D', "", super::STUCK)
+        });
+        stage.limit = Duration::from_millis(300);
+        Ok(stage)
+    },
+};
+
+/// It freezes as soon as it is there.
+pub(super) const HARMLESS: Case = Case {
+    name: "late-harmless",
+    about: "a busy task moved in during the freeze, which freezes on arrival and is not blamed",
+    hierarchies: &Hierarchy::BOTH,
+    set_up: |scene, place| {
+        let (cgroup, first) = held_open(scene, place)?;
+        let late = scene.worker(&Job::Spin)?;
+        scene[late].go()?;
+        move_in(scene, &cgroup, late)?;
+        Ok(Stage::stuck(cgroup, vec![first]))
+    },
+};
+
+/// A cgroup with one task that never freezes.
+fn held_open(scene: &mut Scene, place: &Place) -> Result<(Cgroup, Expected)> {
+    let cgroup = place.cgroup(scene)?;
+    let (dir, _server) = scene.silent_fuse(None)?;
+    let first = scene.worker_in(&cgroup, &Job::Stat(dir.join(SILENT_NAME)))?;
+    scene[first].wait_stuck(scene[first].pid(), 'S', "request_wait_answer", super::STUCK)?;
+    Ok((cgroup, Expected::main_of(scene, first, "fuse-request").waits_for([Holder::Mount(dir)])))
+}
+
+/// Somebody outside who moves the worker in once the freeze is asked for.
+fn move_in(scene: &mut Scene, cgroup: &Cgroup, late: WorkerId) -> Result<()> {
+    let job = tasks::Job::MoveWhenAsked { cgroup: cgroup.path().to_path_buf(), pid: scene[late].pid() };
+    let mover = scene.worker(&Job::Tasks(job))?;
+    scene[mover].go()
+}

@@ -1,0 +1,97 @@
+//! What this host must have for a case, and the mechanisms of the catalogue that have no case here.
+
+use std::fs;
+
+use super::Case;
+use crate::Hierarchy;
+use crate::mounts;
+
+/// Something of the kernel or the host that not every one has.
+enum Need {
+    /// A line of `/proc/filesystems`.
+    Filesystem(&'static str),
+    /// A device of `/proc/misc` or `/proc/devices`.
+    Device(&'static str),
+}
+
+/// Cases by the beginning of their names, and what they need.
+const NEEDS: &[(&str, Need)] = &[
+    ("fuse-", Need::Filesystem("fuse")),
+    ("lock-directory", Need::Filesystem("fuse")),
+    ("lock-file-position", Need::Filesystem("fuse")),
+    ("fs-frozen-", Need::Device("loop")),
+    ("autofs", Need::Filesystem("autofs")),
+    ("block-io-loop", Need::Device("loop")),
+    ("block-io-dm", Need::Device("device-mapper")),
+    ("nfs", Need::Filesystem("nfs")),
+];
+
+/// Mechanisms that real freezes hang in and no case shows, as long as none has a name that begins so.
+const WANTED: &[(&str, &str, &str)] = &[
+    ("nfs", "nfs-request", "stat on an NFS mount whose server is gone"),
+    ("block-io-dm", "block-io", "read from a suspended device-mapper device"),
+];
+
+/// A mechanism without a case here.
+#[derive(Debug)]
+pub struct Absent {
+    /// What it would be called.
+    pub name: &'static str,
+    /// Its cause.
+    pub cause: &'static str,
+    /// What it would show.
+    pub about: &'static str,
+    /// Why there is none.
+    pub why: String,
+}
+
+/// Mechanisms of the catalogue that no case shows.
+#[must_use]
+pub fn absent() -> Vec<Absent> {
+    let built = super::all();
+    let missing = WANTED.iter().filter(|(name, ..)| !built.iter().any(|case| case.name.starts_with(name)));
+    missing
+        .map(|&(name, cause, about)| {
+            let why = lacking(name).unwrap_or_else(|| "no case is written for it".to_owned());
+            Absent { name, cause, about, why }
+        })
+        .collect()
+}
+
+impl Case {
+    /// Why this host cannot run it; `None`: it can.
+    #[must_use]
+    pub fn missing(&self) -> Option<String> {
+        if self.possible().is_empty() {
+            let wanted: Vec<_> = self.hierarchies.iter().map(ToString::to_string).collect();
+            return Some(format!("no {} freezer is mounted", wanted.join(" or ")));
+        }
+        lacking(self.name)
+    }
+
+    /// The hierarchies of this host that it can occur on.
+    #[must_use]
+    pub fn possible(&self) -> Vec<Hierarchy> {
+        self.hierarchies.iter().copied().filter(|hierarchy| mounts::freezer(*hierarchy).is_ok()).collect()
+    }
+}
+
+fn lacking(name: &str) -> Option<String> {
+    let needs = NEEDS.iter().filter(|(beginning, _)| name.starts_with(beginning));
+    needs.map(|(_, need)| need).find_map(Need::lacking)
+}
+
+impl Need {
+    /// What is lacking, in words. A module that could still be loaded counts as lacking: the lab loads none.
+    fn lacking(&self) -> Option<String> {
+        let (files, word, what): (&[&str], _, _) = match self {
+            Self::Filesystem(name) => (&["/proc/filesystems"], name, "filesystem"),
+            Self::Device(name) => (&["/proc/misc", "/proc/devices"], name, "device"),
+        };
+        let listed = |file: &&str| {
+            let text = fs::read_to_string(file).unwrap_or_default();
+            text.lines().any(|line| line.split_ascii_whitespace().last() == Some(*word))
+        };
+        (!files.iter().any(listed)).then(|| format!("this kernel has no {word} {what} (perhaps a module)"))
+    }
+}

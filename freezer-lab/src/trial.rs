@@ -1,0 +1,124 @@
+//! One case on one hierarchy through the agent, from setting it up to taking it down, judged.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::agent::{self, Ended};
+use crate::cases::{Case, Outcome, Place, Stage};
+use crate::error::Result;
+use crate::judge::{self, Aspect, Flaw};
+use crate::{Hierarchy, Scene, State};
+
+/// How long the agent may take beyond the limit of its freeze, on a loaded machine; longer is a hang.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// What the agent is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// One object; the session is recorded and replayed, too.
+    Json,
+    /// The screen.
+    Text,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Trial {
+    /// What was asked for.
+    pub form: Form,
+    /// The agent's output; `None` where it had to be killed.
+    pub ended: Option<Ended>,
+    /// Everything wrong; empty: all is right.
+    pub flaws: Vec<Flaw>,
+    /// From the time limit to the last byte of the verdict, ms; `None` where the limit did not pass, and where the
+    /// agent wrote a record before.
+    pub late_ms: Option<f64>,
+    /// Whether there was a recorded session to replay.
+    pub replayed: bool,
+}
+
+impl Trial {
+    /// Sets the case up, has the agent freeze it, judges, and takes it down. An error: it could not be set up.
+    pub fn run(case: &Case, hierarchy: Hierarchy, form: Form) -> Result<Self> {
+        let mut scene = Scene::new();
+        let mut stage = (case.set_up)(&mut scene, &Place::new(hierarchy))?;
+        let folder = scene.directory()?;
+        if let Some(trigger) = stage.trigger.take() {
+            trigger(&mut scene)?;
+        }
+        let mut trial = Self::freeze(&stage, form, &folder.join("record.json"))?;
+        trial.flaws.extend(left_otherwise(&stage));
+        let left = scene.take_down();
+        trial.flaws.extend(left.iter().map(|error| Flaw::new(Aspect::Rest, error.to_string())));
+        Ok(trial)
+    }
+
+    fn freeze(stage: &Stage, form: Form, record: &Path) -> Result<Self> {
+        let limit = format!("{}ms", stage.limit.as_millis());
+        let mut arguments: Vec<OsString> = vec!["--explain".into(), "--timeout".into(), limit.into()];
+        match form {
+            Form::Json => arguments.extend(["--json".into(), "--record".into(), record.into()]),
+            // Measuring costs time after a freeze that succeeds.
+            Form::Text if stage.outcome == Outcome::TimedOut => arguments.push("--timings".into()),
+            Form::Text => {}
+        }
+        let ended = agent::start("freeze", &stage.cgroup, &arguments)?.end_within(stage.limit + GRACE)?;
+        let mut trial = Self { form, ended, flaws: Vec::new(), late_ms: None, replayed: false };
+        let Some(ended) = &trial.ended else {
+            trial.flaws.push(Flaw::new(Aspect::Hang, format!("it runs {GRACE:?} after its limit")));
+            return Ok(trial);
+        };
+        trial.flaws = match form {
+            Form::Json => judge::json(stage, ended),
+            Form::Text => judge::text(stage, ended),
+        };
+        if form == Form::Json && stage.outcome != Outcome::Frozen {
+            trial.flaws.extend(replay(ended, record)?);
+            trial.replayed = true;
+        }
+        if stage.outcome == Outcome::TimedOut {
+            trial.late_ms = late_ms(ended, stage.limit);
+        }
+        Ok(trial)
+    }
+
+    /// Whether nothing is wrong in this respect.
+    #[must_use]
+    pub fn is_right(&self, aspect: Aspect) -> bool {
+        self.flaws.iter().all(|flaw| flaw.aspect != aspect)
+    }
+}
+
+/// Replays as a reader of somebody else's record does: the agent gets the file and nothing more.
+fn replay(live: &Ended, record: &Path) -> Result<Vec<Flaw>> {
+    if !record.exists() {
+        return Ok(vec![Flaw::new(Aspect::Replay, "no session was recorded")]);
+    }
+    let mut command = Command::new(agent::path()?);
+    command.args(["replay", "--json"]).arg(record);
+    let replayed = agent::spawn(command)?.end_within(GRACE)?;
+    Ok(match replayed {
+        Some(replayed) => judge::replay(live, &replayed),
+        None => vec![Flaw::new(Aspect::Hang, "the replay does not end")],
+    })
+}
+
+/// By the agent's own stamp of its request (`--timings`) and our clock when its words came.
+fn late_ms(ended: &Ended, limit: Duration) -> Option<f64> {
+    let timings = ended.stderr.lines().rev().find_map(|line| serde_json::from_str(line).ok());
+    let timings: serde_json::Value = timings?;
+    let requested = Duration::from_nanos(timings["requested_at_ns"].as_u64()?);
+    let late = Duration::from_nanos(ended.printed_ns?).saturating_sub(requested + limit);
+    Some(late.as_secs_f64() * 1e3)
+}
+
+/// A freeze that did not succeed is taken back, one that did stays.
+fn left_otherwise(stage: &Stage) -> Option<Flaw> {
+    let wanted = if stage.outcome == Outcome::Frozen { State::Frozen } else { State::Thawed };
+    match stage.cgroup.state() {
+        Ok(left) if left == wanted => None,
+        left => Some(Flaw::new(Aspect::Rest, format!("the cgroup is left {left:?}"))),
+    }
+}

@@ -1,0 +1,154 @@
+//! Workers whose threads go, that are moved during a freeze or move others, and that wait for memory.
+
+use std::fs;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::ptrace;
+use nix::sys::signal::{Signal, raise};
+use nix::unistd::{Pid, gettid};
+use serde::{Deserialize, Serialize};
+
+use super::job::{after_ready, sleep_for_ever};
+use super::{ARGUMENT, executable, next_word, ready, sockets};
+use crate::error::{Error, Result, Tried as _};
+
+/// "Then" is after the lab's word.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Job {
+    /// Touches so many bytes of memory.
+    FillMemory(usize),
+    /// Three threads: the main one, one that sleeps or calls stat(2) on a path, one that executes a program, after a
+    /// second word, through a path.
+    Exec {
+        /// What the second thread calls stat(2) on; `None`: it sleeps.
+        stat: Option<PathBuf>,
+        /// A path that leads to the root directory; the program's path is added to it.
+        root: PathBuf,
+        /// The main thread executes, and the third sleeps.
+        main: bool,
+    },
+    /// Two threads; then one dies of a signal that dumps core, in this directory.
+    DumpCore(PathBuf),
+    /// Traces one thread with `PTRACE_O_TRACEEXIT`; then never waits for it.
+    TraceExit(i32),
+    /// Waits until the cgroup of this directory is asked to freeze; then moves a process there.
+    MoveWhenAsked {
+        /// Directory of the cgroup.
+        cgroup: PathBuf,
+        /// The process.
+        pid: i32,
+    },
+    /// Closes hundreds of packet sockets in one call, which takes seconds in `D`.
+    CloseSockets,
+}
+
+impl Job {
+    pub(super) fn run(self) -> Result<()> {
+        match self {
+            Self::FillMemory(bytes) => after_ready(|| {
+                let memory = vec![1_u8; bytes];
+                std::hint::black_box(&memory);
+                sleep_for_ever()
+            }),
+            Self::Exec { stat, root, main } => exec(stat, &root, main),
+            Self::DumpCore(dir) => dump_core(&dir),
+            Self::TraceExit(tid) => {
+                let tid = Pid::from_raw(tid);
+                ptrace::seize(tid, ptrace::Options::PTRACE_O_TRACEEXIT).tried("trace", tid)?;
+                after_ready(|| sleep_for_ever())
+            }
+            Self::MoveWhenAsked { cgroup, pid } => after_ready(|| move_when_asked(&cgroup, pid)),
+            Self::CloseSockets => {
+                sockets::leak()?;
+                after_ready(|| {
+                    // SAFETY: no descriptor from 3 up is used again by this worker.
+                    let closed = unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
+                    Errno::result(closed).tried("close", "packet sockets")?;
+                    sleep_for_ever()
+                })
+            }
+        }
+    }
+}
+
+/// A thread with a job, and its id. It starts its job when the sender gives the word, and sleeps after it.
+fn thread(job: impl FnOnce() + Send + 'static) -> Result<(i32, mpsc::Sender<()>)> {
+    let (tid_sender, tid) = mpsc::channel();
+    let (sender, word) = mpsc::channel::<()>();
+    thread::spawn(move || {
+        tid_sender.send(gettid().as_raw()).expect("the receiver lives until it has heard");
+        if word.recv().is_ok() {
+            job();
+        }
+        sleep_for_ever()
+    });
+    let tid = tid.recv().map_err(|error| Error::new("start", "a thread", error))?;
+    Ok((tid, sender))
+}
+
+fn exec(stat: Option<PathBuf>, root: &Path, main: bool) -> Result<()> {
+    let program = executable()?;
+    let path = root.join(program.strip_prefix("/").unwrap_or(&program));
+    let execute = move || {
+        let error = Command::new(&path).arg(ARGUMENT).arg("\"Sleep\"").exec();
+        eprintln!("freezer-lab worker: cannot execute {}: {error}", path.display());
+    };
+    let (second, begin_stat) = thread(move || {
+        if let Some(path) = stat {
+            // It never comes back while the server is silent.
+            drop(fs::metadata(path));
+        }
+    })?;
+    let (third, begin_exec) = if main {
+        let (tid, _never) = thread(|| ())?;
+        (tid, None)
+    } else {
+        let (tid, sender) = thread(execute.clone())?;
+        (tid, Some(sender))
+    };
+    ready(&[gettid().as_raw(), second, third])?;
+    let begin =
+        |sender: &mpsc::Sender<()>| sender.send(()).map_err(|error| Error::new("start", "a thread", error));
+    begin(&begin_stat)?;
+    next_word()?;
+    match &begin_exec {
+        Some(sender) => begin(sender)?,
+        None => execute(),
+    }
+    sleep_for_ever()
+}
+
+fn dump_core(dir: &Path) -> Result<()> {
+    nix::sys::resource::setrlimit(
+        nix::sys::resource::Resource::RLIMIT_CORE,
+        nix::sys::resource::RLIM_INFINITY,
+        nix::sys::resource::RLIM_INFINITY,
+    )
+    .tried("allow", "core dumps")?;
+    let (second, _asleep) = thread(|| ())?;
+    std::env::set_current_dir(dir).tried("go to", dir.display())?;
+    ready(&[gettid().as_raw(), second])?;
+    raise(Signal::SIGQUIT).tried("raise", "SIGQUIT")?;
+    sleep_for_ever()
+}
+
+fn move_when_asked(cgroup: &Path, pid: i32) -> Result<()> {
+    let asked = || {
+        ["freezer.self_freezing", "cgroup.freeze"]
+            .iter()
+            .any(|file| fs::read_to_string(cgroup.join(file)).is_ok_and(|text| text.trim() == "1"))
+    };
+    while !asked() {
+        thread::sleep(Duration::from_millis(1));
+    }
+    let file = cgroup.join("cgroup.procs");
+    fs::write(&file, pid.to_string()).tried("move a process to", file.display())?;
+    println!("moved");
+    sleep_for_ever()
+}
