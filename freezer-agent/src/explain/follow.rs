@@ -12,6 +12,7 @@ use crate::model::{Hierarchy, TaskState};
 const LONGEST: usize = 16;
 
 /// A holder, as the rules word it.
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing of the holder, in any combination")]
 pub struct Holder {
     /// The holder, then what it waits for.
     pub chain: Vec<WaitsFor>,

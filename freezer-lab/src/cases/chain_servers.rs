@@ -195,10 +195,10 @@ fn chain_inside(scene: &mut Scene, place: &Place) -> Result<Stage> {
     let end = [Holder::Mount(far), Holder::frozen(scene, last, &cgroup)];
     let way = [&[Holder::Mount(dir), Holder::running(scene, first)][..], &end].concat();
     let waits = Expected::main_of(scene, client, "fuse-request").certainty("likely").waits_for(way);
-    let serves = Expected::main_of(scene, first, "fuse-request").certainty("likely").waits_for(end);
+    let second = Expected::main_of(scene, first, "fuse-request").certainty("likely").waits_for(end);
     let order = [client, first, last].map(|worker| vec![scene[worker].pid()]).to_vec();
     let circle = ExpectedCycle { cgroups: vec![cgroup.path().to_path_buf()], order };
-    Ok(Stage::stuck(cgroup, vec![waits, serves]).cycles([circle]))
+    Ok(Stage::stuck(cgroup, vec![waits, second]).cycles([circle]))
 }
 
 fn one_thread_stuck(scene: &mut Scene, place: &Place) -> Result<Stage> {
@@ -219,7 +219,7 @@ fn one_thread_stuck(scene: &mut Scene, place: &Place) -> Result<Stage> {
     let thread = Holder::Task { pid: scene[server].pid(), tid: Some(tid), frozen: false, cgroup: None };
     let way = [&[Holder::Mount(dir), thread][..], &end].concat();
     let waits = Expected::main_of(scene, client, "fuse-request").certainty("likely").waits_for(way);
-    let serves =
+    let second =
         Expected::main_of(scene, server, "fuse-request").thread(tid).certainty("likely").waits_for(end);
-    Ok(Stage::stuck(cgroup, vec![waits, serves]).cycles([]))
+    Ok(Stage::stuck(cgroup, vec![waits, second]).cycles([]))
 }
