@@ -71,6 +71,9 @@ pub struct Server {
     pub source: String,
     /// Answer the requests it would be silent on after this many milliseconds, one after the other, with `ENOENT`.
     pub answer_after_ms: Option<u64>,
+    /// Call stat(2) on this path before the answer it would be silent on: for ever, where that is silent too.
+    #[serde(default)]
+    pub first_stat: Option<PathBuf>,
 }
 
 /// A mounted server that does not serve yet.
@@ -111,6 +114,17 @@ impl Server {
 }
 
 impl Mounted {
+    /// Another server of the same connection, for another thread or process.
+    pub(crate) fn again(&self) -> Result<Self> {
+        let device = self.device.try_clone().tried("copy", "/dev/fuse")?;
+        Ok(Self { device, server: self.server.clone() })
+    }
+
+    /// The device alone.
+    pub(crate) fn into_device(self) -> File {
+        self.device
+    }
+
     /// Answers until the connection ends.
     pub(crate) fn serve(mut self) -> Result<()> {
         let mut buffer = vec![0; BUFFER];
@@ -141,6 +155,10 @@ impl Mounted {
             Answer::Silence => (Errno::ENOENT as i32, Vec::new()),
         };
         if late {
+            if let Some(path) = &self.server.first_stat {
+                // Whatever comes of it, it is the waiting that counts.
+                drop(std::fs::metadata(path));
+            }
             let Some(ms) = self.server.answer_after_ms else { return Ok(()) };
             thread::sleep(Duration::from_millis(ms));
         }

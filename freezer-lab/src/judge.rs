@@ -9,7 +9,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::agent::Ended;
-use crate::cases::{Expected, Holder, Outcome, Stage};
+use crate::cases::{Expected, ExpectedCycle, Holder, Outcome, Stage};
 
 /// What a verdict is judged by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,6 +80,43 @@ pub fn json(stage: &Stage, ended: &Ended) -> Vec<Flaw> {
     wrong.extend(blockers(stage, &document));
     wrong.extend(rest(slow::json(stage, &document)));
     wrong.extend(rest(hurts::json(&stage.hurts, &document)));
+    let circles = stage.cycles.iter().flat_map(|expected| cycles(expected, &document));
+    wrong.extend(circles.map(|what| Flaw::new(Aspect::Rest, what)));
+    wrong
+}
+
+/// Exactly the right circles, each through the right freezes and with the right order of freezing.
+fn cycles(expected: &[ExpectedCycle], document: &Value) -> Vec<String> {
+    let empty = Vec::new();
+    let found = document["cycles"].as_array().unwrap_or(&empty);
+    let mut wrong = Vec::new();
+    if found.len() != expected.len() {
+        wrong.push(format!("{} circles are told, not {}: {found:?}", found.len(), expected.len()));
+    }
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    for expected in expected {
+        let fits = |cycle: &Value| {
+            let steps = list(&cycle["steps"]);
+            let cgroups: BTreeSet<String> = steps
+                .iter()
+                .filter(|step| step["kind"] == "cgroup")
+                .filter_map(|step| step["path"].as_str().map(str::to_owned))
+                .collect();
+            let order: Vec<BTreeSet<i64>> = list(&cycle["order"])
+                .iter()
+                .map(|step| list(&step["processes"]).iter().filter_map(|p| p["pid"].as_i64()).collect())
+                .collect();
+            let pids = |step: &Vec<i32>| step.iter().map(|pid| i64::from(*pid)).collect::<BTreeSet<_>>();
+            let says = |field: &str| cycle[field].as_str().is_some_and(|text| !text.is_empty());
+            cgroups == expected.cgroups.iter().map(|path| path.display().to_string()).collect()
+                && order == expected.order.iter().map(pids).collect::<Vec<_>>()
+                && says("summary")
+                && says("advice")
+        };
+        if !found.iter().any(fits) {
+            wrong.push(format!("the circle {expected:?} is not told: {found:?}"));
+        }
+    }
     wrong
 }
 

@@ -109,12 +109,23 @@ impl Scene {
         dir: PathBuf,
         answer_after_ms: Option<u64>,
     ) -> Result<(PathBuf, WorkerId)> {
-        // Before the mount is there: the server may die half-way.
-        self.will_undo(Undo::ReleaseFuse(dir.clone()))?;
-        let server = Server { dir: dir.clone(), source: "freezer-lab".to_owned(), answer_after_ms };
+        let mut server = self.server_on(&dir)?;
+        server.answer_after_ms = answer_after_ms;
         let id = self.worker(&Job::FuseServer(server))?;
         self[id].go()?;
         Ok((dir, id))
+    }
+
+    /// A silent server, not started, for a directory; what it mounts there is taken down at the end.
+    pub fn server_on(&mut self, dir: &Path) -> Result<Server> {
+        // Before the mount is there: the server may die half-way.
+        self.will_undo(Undo::ReleaseFuse(dir.to_path_buf()))?;
+        Ok(Server {
+            dir: dir.to_path_buf(),
+            source: "freezer-lab".to_owned(),
+            answer_after_ms: None,
+            first_stat: None,
+        })
     }
 
     /// Has a step undone at the end, in this process or, if that dies, in the watchdog.

@@ -35,6 +35,9 @@ pub struct Args {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    /// Print who waits for whom as a Graphviz graph: `| dot -Tsvg`
+    #[arg(long, conflicts_with = "json")]
+    dot: bool,
     /// Keep the facts in FILE, for `freezer-agent replay FILE` anywhere
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
@@ -64,7 +67,11 @@ fn attempt(args: &Args, verbose: bool) -> Result<u8, Failure> {
         Outcome::Frozen => output::block_on(async { whom_it_hurts(&cgroup, verbose, found) })?,
         _ => found,
     };
-    output::document(&document, args.json)?;
+    if args.dot {
+        output::graph(&document)?;
+    } else {
+        output::document(&document, args.json)?;
+    }
     Ok(exit::DONE)
 }
 
@@ -106,11 +113,12 @@ async fn watch(cgroup: &Cgroup, args: &Args, verbose: bool) -> Result<Document, 
     // It may have got there by itself.
     let mut document = look(cgroup)?;
     if document.outcome == Outcome::Freezing {
-        let explained = explain(&mut witness, None, None, samples, &[], None);
+        let explained = explain(&mut witness, None, samples, &[], None, None);
         document.tasks = explained.count().into();
         document.unknown = explained.unknown();
         document.error.clone_from(&explained.verdict.impossible);
         document.blockers = explained.verdict.blockers;
+        document.cycles = explained.verdict.cycles;
         if let Some(file) = &args.record {
             watched::save(&explained.facts, file)?;
         }

@@ -56,6 +56,9 @@ pub struct Args {
     /// Print one JSON object
     #[arg(long)]
     pub(super) json: bool,
+    /// Print who waits for whom as a Graphviz graph: `| dot -Tsvg`
+    #[arg(long, conflicts_with = "json", requires = "explain")]
+    pub(super) dot: bool,
     /// Also freeze the cgroup of process 1, or one that holds only kernel threads
     #[arg(long)]
     force: bool,

@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, StdoutLock, Write as _};
 
 use super::exit::{self, Failure};
 use crate::model::{Hierarchy, Name};
-use crate::report::{Document, Screen, failed::Failed, json, text};
+use crate::report::{Document, Screen, dot, failed::Failed, json, text};
 
 /// Writes a result. A reader that went away (`| head`) is no failure.
 pub fn print(write: impl FnOnce(&mut BufWriter<StdoutLock<'_>>) -> io::Result<()>) -> Result<(), Failure> {
@@ -24,6 +24,11 @@ pub fn document(document: &Document, as_json: bool) -> Result<(), Failure> {
             out.write_all(text::render(document, Screen::of_stdout()).as_bytes())
         }
     })
+}
+
+/// Prints the ways from the blockers to the culprits as a Graphviz graph.
+pub fn graph(document: &Document) -> Result<(), Failure> {
+    print(|out| out.write_all(dot::render(document).as_bytes()))
 }
 
 /// Ends a command: says what went wrong, where something did, and gives the exit code.

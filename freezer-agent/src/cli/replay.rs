@@ -24,6 +24,9 @@ pub struct Args {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    /// Print who waits for whom as a Graphviz graph: `| dot -Tsvg`
+    #[arg(long, conflicts_with = "json")]
+    dot: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -49,6 +52,11 @@ fn attempt(args: &Args) -> Result<u8, Failure> {
     document.unknown = explained.unknown();
     document.error.clone_from(&explained.verdict.impossible);
     document.blockers.clone_from(&explained.verdict.blockers);
-    output::document(&document, args.json)?;
+    document.cycles.clone_from(&explained.verdict.cycles);
+    if args.dot {
+        output::graph(&document)?;
+    } else {
+        output::document(&document, args.json)?;
+    }
     Ok(exit::DONE)
 }

@@ -44,7 +44,7 @@ pub async fn freeze(
     if ended != Ended::Frozen {
         let asked_ns_ago = Some(known_at.saturating_sub(span.start_ns));
         let found =
-            explain(&mut witness, Some(&mut session), asked_ns_ago, samples.clone(), &before, last_look);
+            explain(&mut witness, asked_ns_ago, samples.clone(), &before, last_look, Some(&mut session));
         if ended == Ended::TimedOut && found.nobody_blocks() && request.look_twice()?.is_none() {
             // The last task got there while we looked.
             ended = Ended::Frozen;
@@ -74,7 +74,11 @@ pub async fn freeze(
         timings(span, &session, known_at, &ended, &mut witness);
     }
     // Before the kernel side is taken down, which nobody need wait for.
-    output::document(&document, args.json)?;
+    if args.dot {
+        output::graph(&document)?;
+    } else {
+        output::document(&document, args.json)?;
+    }
     Ok(ended)
 }
 
@@ -89,6 +93,7 @@ fn tell_blockers(
     document.tasks = explained.count().into();
     document.unknown = explained.unknown();
     document.blockers = explained.verdict.blockers;
+    document.cycles = explained.verdict.cycles;
     explained.facts
 }
 

@@ -125,6 +125,7 @@ pub fn facts() -> impl Strategy<Value = Facts> {
                     waiting,
                     servers,
                     servers_certain,
+                    readers: Vec::new(),
                 })
                 .collect();
             facts.userfaultfds = userfaultfds

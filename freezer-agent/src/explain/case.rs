@@ -4,7 +4,8 @@ use super::facts::{FileFacts, TaskDetails, TaskFacts};
 use super::functions::{self, Mechanism};
 use super::verdict::{Certainty, Evidence, WaitsFor};
 use super::{Cause, Facts};
-use crate::model::{Hierarchy, TaskSnapshot, TaskState};
+use crate::model::{Hierarchy, Name, TaskSnapshot, TaskState};
+use crate::report::units::duration;
 
 /// A task and the facts around it.
 #[derive(Clone, Copy)]
@@ -143,12 +144,36 @@ impl<'a> Case<'a> {
     #[must_use]
     pub fn frozen_by(&self, task: &TaskSnapshot, hierarchy: Hierarchy) -> String {
         if hierarchy == self.facts.hierarchy && self.in_subtree(task) {
-            return "frozen by this same freeze".to_owned();
+            let this = "frozen by this same freeze";
+            return match self
+                .facts
+                .froze
+                .iter()
+                .find(|froze| froze.tid == task.tid)
+                .map(|froze| froze.after_ns)
+            {
+                Some(Some(ns)) => format!("{this}, {} into it", duration(ns)),
+                Some(None) => "frozen before this freeze, in the same cgroup".to_owned(),
+                None => this.to_owned(),
+            };
         }
-        match task.cgroup_in(hierarchy).and_then(|id| self.facts.cgroup_path(hierarchy, id)) {
-            Some(path) => format!("frozen in the {hierarchy} cgroup {path}"),
+        let cgroup = task.cgroup_in(hierarchy).and_then(|id| self.facts.cgroup(hierarchy, id));
+        match cgroup {
+            Some(cgroup) => match cgroup.asked_by.first() {
+                Some(asker) if *asker != cgroup.path => {
+                    format!("frozen in the {hierarchy} cgroup {} by the request of {asker}", cgroup.path)
+                }
+                _ => format!("frozen in the {hierarchy} cgroup {}", cgroup.path),
+            },
             None => format!("frozen in a {hierarchy} cgroup"),
         }
+    }
+
+    /// The cgroups whose own requests hold a task frozen, topmost first.
+    #[must_use]
+    pub fn askers(&self, task: &TaskSnapshot, hierarchy: Hierarchy) -> &'a [Name] {
+        let cgroup = task.cgroup_in(hierarchy).and_then(|id| self.facts.cgroup(hierarchy, id));
+        cgroup.map_or(&[], |cgroup| &cgroup.asked_by)
     }
 }
 

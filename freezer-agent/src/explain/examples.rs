@@ -46,8 +46,10 @@ pub fn empty(hierarchy: Hierarchy) -> Facts {
             id: CGROUP,
             path: Name::from("/cg/0"),
             freeze_asked: Some(true),
+            asked_by: vec![Name::from("/cg/0")],
         }],
         gaps: Vec::new(),
+        froze: Vec::new(),
     }
 }
 
@@ -128,5 +130,6 @@ pub fn connection(number: u32, servers: &[i32]) -> FuseConnection {
         waiting: None,
         servers: servers.to_vec(),
         servers_certain: true,
+        readers: Vec::new(),
     }
 }

@@ -16,6 +16,8 @@ pub enum Mechanism {
     SharedFetch,
     /// Code of the FUSE filesystem: tells a shared fetch's filesystem.
     FuseCode,
+    /// Reads further requests of a FUSE connection: the idle state of a server's thread.
+    FuseServe,
     /// Sleeps as reader of a per-CPU rwsem.
     PercpuRead,
     /// Takes a superblock's write protection (`sb_writers`) and may sleep in it.
@@ -111,6 +113,10 @@ const TABLE: &[(&str, Mechanism, &str)] = &[
     ("fuse_cache_write_iter", M::FuseCode, "5.10, 6.1, 6.18"),
     ("fuse_file_mmap", M::FuseCode, "5.10, 6.1, 6.18"),
     ("fuse_page_mkwrite", M::FuseCode, "5.10, 6.1, 6.18"),
+    // fs/fuse/dev.c, a server's side
+    ("fuse_dev_do_read", M::FuseServe, "5.10, 6.1, 6.18"),
+    ("fuse_dev_read", M::FuseServe, "5.10, 6.1, 6.18"),
+    ("fuse_dev_splice_read", M::FuseServe, "5.10, 6.1, 6.18"),
     // mm/filemap.c, mm/page-writeback.c, fs/dcache.c
     ("folio_wait_bit_common", M::SharedFetch, "6.1, 6.12, 6.18"),
     ("wait_on_page_bit_common", M::SharedFetch, "5.10"),
@@ -367,6 +373,7 @@ const TABLE: &[(&str, Mechanism, &str)] = &[
     ("percpu_rwsem_wait", M::FreezableSleep, "6.12, 6.18, 7.3"),
     ("kernel_clone", M::FreezableSleep, "6.1, 6.12, 6.18"),
     ("wait_for_vfork_done", M::FreezableSleep, "6.1"),
+    ("fuse_get_req", M::FreezableSleep, "6.18"),
     ("coredump_wait", M::FreezableSleep, "6.1, 6.18"),
     ("vfs_coredump", M::FreezableSleep, "6.18"),
     ("call_usermodehelper_exec", M::FreezableSleep, "6.1, 6.18"),

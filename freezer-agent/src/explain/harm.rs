@@ -125,6 +125,8 @@ fn tracer(case: &Case<'_>) -> Option<SideEffect> {
             comm: tracee.task.comm.clone(),
             frozen: true,
             cgroup,
+            frozen_by: Vec::new(),
+            frozen_after_ns: None,
         }],
         release: "thaw this cgroup; a tracer in the attach itself can also be killed".to_owned(),
         ..of(case, Vec::new())

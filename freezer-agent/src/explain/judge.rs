@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 
 use super::case::{Case, Finding};
+use super::cycles;
 use super::standing::{Standing, standing};
 use super::{Blocker, Cause, Facts, Verdict, rules};
 
@@ -30,6 +31,7 @@ pub fn judge(facts: &Facts) -> Verdict {
         }
     }
     verdict.blockers.sort_by_key(|b| (is_fallback(b.cause), Reverse(b.since_ns), b.tid));
+    verdict.cycles = cycles::find(facts, &verdict.blockers);
     verdict
 }
 

@@ -2,6 +2,7 @@
 
 mod case;
 pub mod cause;
+pub mod cycles;
 pub mod facts;
 mod follow;
 mod foresee;
@@ -28,6 +29,7 @@ mod tests;
 mod tests_supervisors;
 
 pub use cause::Cause;
+pub use cycles::{Cycle, OrderStep, Process};
 pub use facts::Facts;
 pub use foresee::{Foreseen, foresee};
 pub use judge::judge;

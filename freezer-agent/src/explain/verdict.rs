@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Cause;
+use super::cycles::Cycle;
 use crate::model::{Name, TaskState};
 
 /// How sure a blocker's cause and holder are.
@@ -33,6 +34,12 @@ pub enum WaitsFor {
         frozen: bool,
         /// Directory of the cgroup that holds it: the one it is frozen in, else its own.
         cgroup: Option<Name>,
+        /// Frozen: directories of the cgroups whose own requests hold it, itself or ancestors, topmost first.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        frozen_by: Vec<Name>,
+        /// Frozen by this freeze: ns from the request.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        frozen_after_ns: Option<u64>,
     },
     /// A mounted filesystem.
     Mount {
@@ -122,4 +129,7 @@ pub struct Verdict {
     pub unknown: Vec<i32>,
     /// It can never be frozen as it is: the sentence that says why.
     pub impossible: Option<String>,
+    /// Circles in which tasks and freezes wait for each other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cycles: Vec<Cycle>,
 }

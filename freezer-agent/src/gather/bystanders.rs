@@ -35,7 +35,7 @@ impl Gatherer<'_> {
         }
         let looked_at: Vec<&TaskFacts> = others.iter().collect();
         let storage = storage::gather(&self.proc, &looked_at, &self.subject.host, self.deadline);
-        let found = self.scan_descriptors(&others, &BTreeSet::new());
+        let found = self.scan_descriptors(&others, &BTreeSet::new(), &looked_at);
         let known: BTreeSet<i32> = tasks.iter().chain(&others).map(|facts| facts.task.tid).collect();
         let (helpers, keys) = self.helpers(&others, &BTreeSet::new());
         let mut holders: BTreeSet<i32> = found.holders().collect();
@@ -64,6 +64,7 @@ impl Gatherer<'_> {
             memory: Vec::new(),
             storage,
             cgroups,
+            froze: Vec::new(),
             gaps: std::mem::take(&mut self.gaps).into_iter().collect(),
         }
     }

@@ -122,6 +122,7 @@ impl Mounted {
                 id,
                 path: Name::from(dir),
                 freeze_asked: freeze_asked(hierarchy, &place, dir),
+                asked_by: names(&askers(hierarchy, &place, dir)),
             });
         }
     }
@@ -134,8 +135,7 @@ impl Mounted {
     }
 
     fn facts(&self, hierarchy: Hierarchy, content: &[u8], id: u64) -> Option<CgroupFacts> {
-        let controller = if hierarchy == Hierarchy::V1 { &b"freezer"[..] } else { b"" };
-        let (top, own) = directory(self.place(hierarchy)?, content, controller)?;
+        let (top, own) = self.directory(hierarchy, content)?;
         // The task may have moved since the snapshot: then its directory is another cgroup's.
         let same = std::fs::symlink_metadata(&own).is_ok_and(|meta| meta.ino() == id);
         same.then(|| CgroupFacts {
@@ -143,8 +143,55 @@ impl Mounted {
             id,
             path: Name::from(own.as_path()),
             freeze_asked: freeze_asked(hierarchy, &top, &own),
+            asked_by: names(&askers(hierarchy, &top, &own)),
         })
     }
+
+    /// Adds the ids of its cgroups to a task that was looked at by /proc alone.
+    pub fn complete(&self, process: &Process, task: &mut TaskSnapshot) {
+        if task.cgroup_v1.is_some() && task.cgroup_v2.is_some() {
+            return;
+        }
+        let Some(content) = process.read("cgroup") else { return };
+        let id = |hierarchy| {
+            let (_, own) = self.directory(hierarchy, &content)?;
+            std::fs::symlink_metadata(own).ok().map(|meta| meta.ino())
+        };
+        task.cgroup_v1 = task.cgroup_v1.or_else(|| id(Hierarchy::V1));
+        task.cgroup_v2 = task.cgroup_v2.or_else(|| id(Hierarchy::V2));
+    }
+
+    /// Thread ids in the whole subtree of the topmost cgroup whose request holds a task frozen, unless that is also the
+    /// request for `except` and so of the same freeze.
+    pub fn frozen_together(&self, process: &Process, hierarchy: Hierarchy, except: &Path) -> Vec<i32> {
+        let Some(content) = process.read("cgroup") else { return Vec::new() };
+        let Some((top, own)) = self.directory(hierarchy, &content) else { return Vec::new() };
+        match askers(hierarchy, &top, &own).into_iter().next() {
+            Some(asker) if !except.starts_with(&asker) => threads_below(hierarchy, &asker),
+            _ => Vec::new(),
+        }
+    }
+
+    fn directory(&self, hierarchy: Hierarchy, content: &[u8]) -> Option<(PathBuf, PathBuf)> {
+        let controller = if hierarchy == Hierarchy::V1 { &b"freezer"[..] } else { b"" };
+        directory(self.place(hierarchy)?, content, controller)
+    }
+}
+
+fn names(paths: &[PathBuf]) -> Vec<Name> {
+    paths.iter().map(|path| Name::from(path.as_path())).collect()
+}
+
+/// Threads of a cgroup and all its descendants.
+fn threads_below(hierarchy: Hierarchy, dir: &Path) -> Vec<i32> {
+    let file = if hierarchy == Hierarchy::V1 { "tasks" } else { "cgroup.threads" };
+    let content = read(&dir.join(file)).unwrap_or_default();
+    let mut tids: Vec<i32> = content.split(|&b| b == b'\n').filter_map(number).collect();
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+        tids.extend(threads_below(hierarchy, &entry.path()));
+    }
+    tids
 }
 
 fn path(bytes: &[u8]) -> PathBuf {
@@ -179,8 +226,6 @@ fn ancestors(top: &Path, own: &Path) -> Vec<PathBuf> {
 
 /// By the cgroup itself or an ancestor. Not from `freezer.state`: reading that walks every task.
 fn freeze_asked(hierarchy: Hierarchy, top: &Path, own: &Path) -> Option<bool> {
-    let flag =
-        |dir: &Path, name: &str| read(&dir.join(name)).and_then(|bytes| number::<u8>(&bytes)).map(|n| n != 0);
     if own == top {
         return Some(false);
     }
@@ -192,6 +237,19 @@ fn freeze_asked(hierarchy: Hierarchy, top: &Path, own: &Path) -> Option<bool> {
             (!asked.is_empty()).then(|| asked.contains(&true))
         }
     }
+}
+
+/// The cgroups whose own requests ask for the freeze of `own`, topmost first.
+fn askers(hierarchy: Hierarchy, top: &Path, own: &Path) -> Vec<PathBuf> {
+    let file = if hierarchy == Hierarchy::V1 { "freezer.self_freezing" } else { "cgroup.freeze" };
+    let mut found = ancestors(top, own);
+    found.retain(|dir| flag(dir, file) == Some(true));
+    found.reverse();
+    found
+}
+
+fn flag(dir: &Path, file: &str) -> Option<bool> {
+    read(&dir.join(file)).and_then(|bytes| number::<u8>(&bytes)).map(|n| n != 0)
 }
 
 #[cfg(test)]

@@ -42,6 +42,8 @@ pub struct Found {
     pub fuse: Vec<FuseConnection>,
     /// Open userfaultfds.
     pub userfaultfds: Vec<Userfaultfd>,
+    /// Who holds a `/dev/fuse`, whichever connection it serves.
+    fuse_holders: Vec<Holder>,
     /// The automount points asked for, with their daemons.
     pub automounts: Vec<Automount>,
     /// Listening ends of seccomp filters.
@@ -62,30 +64,48 @@ pub fn is_fuse(mount: &MountFacts) -> bool {
 
 /// Adds a mount to the connection it belongs to, if it is one of FUSE.
 pub fn add_connection(connections: &mut Vec<FuseConnection>, mount: MountFacts) {
-    // fs/fuse/inode.c: the connection's number is the anonymous device of its superblock; fuseblk has a real one.
-    if !is_fuse(&mount) || mount.major != 0 {
+    if !is_fuse(&mount) {
         return;
     }
-    match connections.iter_mut().find(|connection| connection.number == mount.minor) {
+    match connections.iter_mut().find(|connection| connection.number == mount.device()) {
         Some(connection) if connection.mounts.contains(&mount) => {}
         Some(connection) => connection.mounts.push(mount),
         None => connections.push(FuseConnection {
-            number: mount.minor,
+            number: mount.device(),
             mounts: vec![mount],
             waiting: None,
             servers: Vec::new(),
             servers_certain: false,
+            readers: Vec::new(),
         }),
     }
 }
 
+/// The device of FUSE, also where a container has its own `/dev`.
+pub fn is_fuse_device(path: &[u8]) -> bool {
+    path.ends_with(b"/dev/fuse")
+}
+
 /// A holder of `/dev/fuse`, and the connection the kernel says it serves (`fuse_dev_show_fdinfo`, 6.15+).
+#[derive(Debug)]
 struct Holder {
     pid: i32,
     connection: Option<u64>,
 }
 
 impl Found {
+    /// Adds a connection that was found after the walk, with its servers.
+    pub fn add(&mut self, mount: MountFacts) {
+        add_connection(&mut self.fuse, mount);
+        self.assign_all();
+    }
+
+    fn assign_all(&mut self) {
+        for connection in &mut self.fuse {
+            assign(connection, &self.fuse_holders);
+        }
+    }
+
     /// Every process that holds something.
     pub fn holders(&self) -> impl Iterator<Item = i32> + '_ {
         let served = self.fuse.iter().flat_map(|connection| &connection.servers);
@@ -101,7 +121,6 @@ impl Found {
 /// Walks over all processes.
 pub fn scan(proc: &ProcDir, wanted: Wanted, deadline: Instant) -> Found {
     let mut found = Found { fuse: wanted.fuse, automounts: wanted.automounts, ..Found::default() };
-    let mut holders: Vec<Holder> = Vec::new();
     let mut listeners = Listeners::default();
     // This process's own copies of what it looks at are nobody's.
     let own = proc.own_pid();
@@ -114,9 +133,9 @@ pub fn scan(proc: &ProcDir, wanted: Wanted, deadline: Instant) -> Found {
         for fd in process.descriptors() {
             let Some(link) = process.link(&format!("fd/{fd}")) else { continue };
             match link.as_slice() {
-                b"/dev/fuse" if !found.fuse.is_empty() => {
+                device if is_fuse_device(device) => {
                     let info = process.read(&format!("fdinfo/{fd}")).unwrap_or_default();
-                    holders.push(Holder { pid, connection: field(&info, "fuse_connection") });
+                    found.fuse_holders.push(Holder { pid, connection: field(&info, "fuse_connection") });
                 }
                 b"anon_inode:[userfaultfd]" if wanted.userfault => {
                     found.userfaultfds.extend(watch_faults(&process, pid, fd));
@@ -127,9 +146,7 @@ pub fn scan(proc: &ProcDir, wanted: Wanted, deadline: Instant) -> Found {
             }
         }
     }
-    for connection in &mut found.fuse {
-        assign(connection, &holders);
-    }
+    found.assign_all();
     (found.seccomp, found.fanotify) = listeners.into_facts();
     found
 }

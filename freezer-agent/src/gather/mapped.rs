@@ -3,6 +3,7 @@
 use super::memory::{Memory, MemoryError};
 use super::mountinfo::Mount;
 use super::procdir::Process;
+use super::tables::Tables;
 use crate::explain::facts::MappedFile;
 use crate::model::Name;
 
@@ -14,8 +15,12 @@ pub fn faults_on_file(stack: &[String]) -> bool {
 }
 
 /// One file per mount and use.
-pub fn of(process: &Process, memory: &mut Memory) -> Result<Vec<MappedFile>, MemoryError> {
-    Ok(parse(&memory.maps(process.tid)?, &process.mounts()))
+pub fn of(
+    process: &Process,
+    memory: &mut Memory,
+    tables: &mut Tables,
+) -> Result<Vec<MappedFile>, MemoryError> {
+    Ok(parse(&memory.maps(process.tid)?, &tables.of(process)))
 }
 
 fn parse(maps: &[u8], mounts: &[Mount]) -> Vec<MappedFile> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::reader::Reader;
 
-const DEADLINE: Duration = Duration::from_millis(20);
+const DEADLINE: Duration = Duration::from_millis(50);
 /// A reader left behind stays until its target moves; after this many no more are risked.
 const MOST_LEFT_BEHIND: u32 = 4;
 
@@ -57,10 +57,11 @@ impl Memory {
         self.in_time(move || super::procdir::read(format!("/proc/{tid}/cmdline").as_ref()))
     }
 
-    fn in_time(
+    /// What `read` finds, if it comes back in time.
+    pub fn in_time<T: Send + 'static>(
         &mut self,
-        read: impl FnOnce() -> Option<Vec<u8>> + Send + 'static,
-    ) -> Result<Vec<u8>, MemoryError> {
+        read: impl FnOnce() -> Option<T> + Send + 'static,
+    ) -> Result<T, MemoryError> {
         if self.left_behind >= MOST_LEFT_BEHIND {
             return Err(MemoryError::TooLate);
         }

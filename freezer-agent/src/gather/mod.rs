@@ -9,6 +9,7 @@ mod cgroups;
 mod descriptors;
 mod fanotify;
 mod helpers;
+mod holders;
 mod io_limits;
 mod listeners;
 mod mapped;
@@ -23,7 +24,9 @@ mod quota;
 mod reader;
 mod storage;
 mod syscall;
+mod tables;
 mod threads;
+mod walk;
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -32,16 +35,18 @@ use crate::cgroupfs::Cgroup;
 use crate::explain::Facts;
 use crate::explain::facts::arrival::Joined;
 use crate::explain::facts::{
-    BeforeRequest, KeyUpcall, MappedFile, StackSample, TaskDetails, TaskFacts, UserModeHelper,
+    BeforeRequest, Froze, KeyUpcall, MappedFile, StackSample, TaskDetails, TaskFacts, UserModeHelper,
 };
 use crate::explain::functions::{Mechanism, contains, means};
 use crate::model::{Hierarchy, Name, TaskSnapshot, TaskState};
 use memory::{Memory, MemoryError};
 use procdir::{ProcDir, Process};
+use tables::Tables;
 
 /// All looks together take no longer than about this: a session that waits for a freeze must go on.
 const BUDGET: Duration = Duration::from_millis(400);
-/// Holders followed from lock to lock.
+
+/// Tasks looked at for one kind of holder.
 const LONGEST_CHAIN: usize = 16;
 
 /// What is looked at, and what the caller has observed of it so far.
@@ -59,6 +64,8 @@ pub struct Subject<'a> {
     pub joined: HashMap<i32, Joined>,
     /// Tasks as they looked before the request, by thread id.
     pub before: HashMap<i32, BeforeRequest>,
+    /// Tasks of which the events of this freeze tell when they froze.
+    pub froze: Vec<Froze>,
 }
 
 /// Collects what the rules need to know of the subject.
@@ -80,6 +87,8 @@ pub fn bystanders(subject: &Subject<'_>, all_frozen: bool) -> Facts {
 struct Gatherer<'a> {
     proc: ProcDir,
     memory: Memory,
+    tables: Tables,
+    hosts: cgroups::Mounted,
     subject: &'a Subject<'a>,
     hierarchy: Hierarchy,
     subtree: &'a [u64],
@@ -90,9 +99,12 @@ struct Gatherer<'a> {
 
 impl<'a> Gatherer<'a> {
     fn new(subject: &'a Subject<'a>, subtree: &'a [u64]) -> Self {
+        let proc = ProcDir::host();
         Self {
-            proc: ProcDir::host(),
+            hosts: cgroups::Mounted::read(&proc),
+            proc,
             memory: Memory::default(),
+            tables: Tables::default(),
             subject,
             hierarchy: subject.cgroup.hierarchy,
             subtree,
@@ -106,18 +118,9 @@ impl<'a> Gatherer<'a> {
         let (inside, outside): (Vec<_>, Vec<_>) =
             self.subject.host.iter().partition(|task| self.in_subtree(task));
         let tasks: Vec<TaskFacts> = inside.into_iter().map(|task| self.look(task, false)).collect();
-        let mut others: BTreeSet<i32> = BTreeSet::new();
-        self.add_lock_owners(&tasks, &mut others);
-        self.add_runners(&tasks, &outside, &mut others);
-        let found = self.scan_descriptors(&tasks, &others);
-        others.extend(found.holders());
-        let (helpers, keys) = self.helpers(&tasks, &others);
-        others.extend(helpers.iter().map(|helper| helper.pid));
-        others.extend(threads::awaited(&tasks, &self.subject.host));
-        let known: BTreeSet<i32> = tasks.iter().map(|facts| facts.task.tid).collect();
-        let holders: Vec<&TaskSnapshot> =
-            others.difference(&known).filter_map(|tid| self.by_tid.get(tid).copied()).collect();
-        let others: Vec<TaskFacts> = holders.into_iter().map(|task| self.look(task, true)).collect();
+        let mut first: BTreeSet<i32> = threads::awaited(&tasks, &self.subject.host).into_iter().collect();
+        self.add_runners(&tasks, &outside, &mut first);
+        let holders::Held { others, found, helpers, keys } = self.follow_holders(&tasks, first);
         let looked_at: Vec<&TaskFacts> = tasks.iter().chain(&others).collect();
         let storage = storage::gather(&self.proc, &looked_at, &self.subject.host, self.deadline);
         let quotas = quota::covering(
@@ -126,9 +129,9 @@ impl<'a> Gatherer<'a> {
             self.deadline,
         );
         let memory = oom::covering(&self.proc, tasks.iter().chain(&others));
-        let hosts = cgroups::Mounted::read(&self.proc);
-        let mut cgroups = hosts.of_tasks(&self.proc, tasks.iter().chain(&others).map(|facts| &facts.task));
-        hosts.add_directory(&mut cgroups, self.hierarchy, &self.subject.cgroup.dir);
+        let mut cgroups =
+            self.hosts.of_tasks(&self.proc, tasks.iter().chain(&others).map(|facts| &facts.task));
+        self.hosts.add_directory(&mut cgroups, self.hierarchy, &self.subject.cgroup.dir);
         Facts {
             kernel: self.proc.kernel_release(),
             hierarchy: self.hierarchy,
@@ -149,6 +152,7 @@ impl<'a> Gatherer<'a> {
             storage,
             cgroups,
             gaps: std::mem::take(&mut self.gaps).into_iter().collect(),
+            froze: self.subject.froze.clone(),
         }
     }
 
@@ -164,7 +168,11 @@ impl<'a> Gatherer<'a> {
             task.frozen_in(self.hierarchy) == Some(true)
         };
         let details = if frozen { None } else { self.details(task) };
-        TaskFacts { task: task.clone(), details }
+        let mut task = task.clone();
+        if holder {
+            self.hosts.complete(&self.proc.process(task.tid), &mut task);
+        }
+        TaskFacts { task, details }
     }
 
     fn details(&mut self, task: &TaskSnapshot) -> Option<TaskDetails> {
@@ -177,7 +185,7 @@ impl<'a> Gatherer<'a> {
             self.gaps.insert(format!("task {} was gone before the closer look", task.tid));
             return None;
         }
-        let syscall = syscall::of(&process, &mut self.memory, &mut self.gaps);
+        let syscall = syscall::of(&process, &mut self.memory, &mut self.tables, &mut self.gaps);
         let mapped = if mapped::faults_on_file(&task.stack) { self.mapped(&process) } else { Vec::new() };
         let tid = task.tid;
         let wchan = process.wchan();
@@ -203,7 +211,7 @@ impl<'a> Gatherer<'a> {
     }
 
     fn mapped(&mut self, process: &Process) -> Vec<MappedFile> {
-        match mapped::of(process, &mut self.memory) {
+        match mapped::of(process, &mut self.memory, &mut self.tables) {
             Ok(files) => files,
             Err(error) => {
                 let why = match error {
@@ -212,19 +220,6 @@ impl<'a> Gatherer<'a> {
                 };
                 self.gaps.insert(format!("reading the memory map of {} {why}", process.tid));
                 Vec::new()
-            }
-        }
-    }
-
-    /// Owners of locks that tasks of the subtree wait for, and owners of what those wait for, to the end.
-    fn add_lock_owners(&self, tasks: &[TaskFacts], others: &mut BTreeSet<i32>) {
-        for facts in tasks {
-            let mut next = facts.task.lock.as_ref().and_then(|lock| lock.owner);
-            for _ in 0..LONGEST_CHAIN {
-                let Some(owner) = next else { break };
-                others.insert(owner);
-                next =
-                    self.by_tid.get(&owner).and_then(|task| task.lock.as_ref()).and_then(|lock| lock.owner);
             }
         }
     }
@@ -240,29 +235,22 @@ impl<'a> Gatherer<'a> {
     }
 
     /// The holders of what tasks are served through, looked for only where something points at them.
-    fn scan_descriptors(&mut self, tasks: &[TaskFacts], owners: &BTreeSet<i32>) -> descriptors::Found {
-        let suspects = || tasks.iter().filter(|facts| facts.details.is_some());
-        let fuse = suspects()
-            .any(|f| may_be(f, Mechanism::FuseRequest) || may_be(f, Mechanism::SharedFetch) || on_fuse(f))
-            || tasks.iter().any(|facts| facts.task.lock.is_some())
-            || suspects().any(storage::concerns) && storage::loops_on_fuse(&self.proc);
+    fn scan_descriptors(
+        &mut self,
+        tasks: &[TaskFacts],
+        owners: &BTreeSet<i32>,
+        suspects: &[&TaskFacts],
+    ) -> descriptors::Found {
+        let suspects = || suspects.iter().copied().filter(|facts| facts.details.is_some());
+        let fuse = self.fuse_connections(&suspects().collect::<Vec<_>>(), tasks);
         let waits = |mechanism| self.waits(tasks, owners, mechanism);
         let mut wanted = descriptors::Wanted {
+            fuse,
             userfault: suspects().any(|facts| may_be(facts, Mechanism::Userfault) || is_runnable(facts)),
             seccomp: waits(Mechanism::SeccompNotify),
             fanotify: waits(Mechanism::FanotifyPermission),
             ..descriptors::Wanted::default()
         };
-        if fuse {
-            let tables = suspects().map(|facts| facts.task.tid).map(|tid| self.proc.process(tid).mounts());
-            let own = Process::own(&self.proc).mounts();
-            for mount in tables.chain(std::iter::once(own)).flatten() {
-                descriptors::add_connection(&mut wanted.fuse, mount.facts);
-            }
-            for connection in &mut wanted.fuse {
-                connection.waiting = self.proc.fuse_waiting(connection.number);
-            }
-        }
         let on_automount =
             suspects().filter(|facts| may_be(facts, Mechanism::AutofsWait)).map(|facts| facts.task.tid);
         let mut on_automount: BTreeSet<i32> = on_automount.chain(owners.iter().copied()).collect();

@@ -10,6 +10,8 @@ use crate::model::Name;
 pub struct Mount {
     /// What the rules see of it.
     pub facts: MountFacts,
+    /// Id of the mount it is mounted on; not listed where that one lies outside the task's root.
+    pub parent: u64,
     /// Directory of the filesystem that is mounted.
     pub root: Vec<u8>,
     /// Options of the superblock.
@@ -24,7 +26,8 @@ pub fn parse(bytes: &[u8]) -> Vec<Mount> {
 fn line(line: &[u8]) -> Option<Mount> {
     let mut fields = line.split(|&b| b == b' ').filter(|field| !field.is_empty());
     let id = number(fields.next()?)?;
-    let device = fields.nth(1)?;
+    let parent = number(fields.next()?)?;
+    let device = fields.next()?;
     let colon = device.iter().position(|&b| b == b':')?;
     let root = unescape(fields.next()?);
     let point = unescape(fields.next()?);
@@ -41,7 +44,7 @@ fn line(line: &[u8]) -> Option<Mount> {
         source: Name::from(source),
         fs_frozen: None,
     };
-    Some(Mount { facts, root, options })
+    Some(Mount { facts, parent, root, options })
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@ use syscalls::Sysno;
 
 use super::memory::{Memory, MemoryError};
 use super::mountinfo::Mount;
-use super::paths;
 use super::procdir::{Process, field};
-use crate::explain::facts::{FileFacts, KnownBy, SyscallFacts};
+use super::tables::Tables;
+use super::{paths, walk};
+use crate::explain::facts::{FileFacts, KnownBy, MountFacts, SyscallFacts};
 use crate::model::Name;
 
 /// How a call's arguments name a file, by argument index.
@@ -53,16 +54,35 @@ struct Line {
 }
 
 /// What a task's `/proc/TID/syscall` names; `None` where it runs or is in no call.
-pub fn of(process: &Process, memory: &mut Memory, gaps: &mut BTreeSet<String>) -> Option<SyscallFacts> {
+pub fn of(
+    process: &Process,
+    memory: &mut Memory,
+    tables: &mut Tables,
+    gaps: &mut BTreeSet<String>,
+) -> Option<SyscallFacts> {
     let line = parse(&process.read("syscall")?)?;
     // The table is this architecture's: a 32-bit task's number could be named wrongly, its files then lack.
     let name = Sysno::new(line.number).map_or_else(|| line.number.to_string(), |call| call.name().to_owned());
     let names =
         CALLS.iter().find(|(calls, _)| calls.contains(&name.as_str())).map_or(&[][..], |(_, names)| names);
-    let mounts = if names.is_empty() { Vec::new() } else { process.mounts() };
-    let mut look = Look { process, mounts: &mounts, memory, gaps };
+    if names.is_empty() {
+        return Some(SyscallFacts { name, files: Vec::new() });
+    }
+    let mounts = tables.of(process);
+    let mut look = Look { process, mounts: &mounts, tables, memory, gaps };
     let files = names.iter().filter_map(|names| look.file(*names, &line.args)).collect();
     Some(SyscallFacts { name, files })
+}
+
+/// Whether a task is in a call that reads from a file of such a path, frozen or not.
+pub fn reads(process: &Process, fits: impl Fn(&[u8]) -> bool) -> bool {
+    const READING: [&str; 5] = ["read", "readv", "preadv", "preadv2", "splice"];
+    let call = process.read("syscall").and_then(|bytes| parse(&bytes));
+    call.is_some_and(|line| {
+        let name = Sysno::new(line.number).map_or("", |call| call.name());
+        let path = descriptor(line.args[0]).and_then(|fd| process.link(&format!("fd/{fd}")));
+        READING.contains(&name) && path.is_some_and(|path| fits(&path))
+    })
 }
 
 /// `fs/proc/base.c`, `proc_pid_syscall`: `running`, or number, six arguments, stack pointer, program counter.
@@ -80,6 +100,7 @@ fn parse(bytes: &[u8]) -> Option<Line> {
 struct Look<'a> {
     process: &'a Process,
     mounts: &'a [Mount],
+    tables: &'a Tables,
     memory: &'a mut Memory,
     gaps: &'a mut BTreeSet<String>,
 }
@@ -97,7 +118,7 @@ impl Look<'_> {
         let info = self.process.read(&format!("fdinfo/{fd}"))?;
         let id = field(&info, "mnt_id")?;
         let path = self.process.link(&format!("fd/{fd}"))?;
-        let mount = self.mounts.iter().find(|mount| mount.facts.id == id).map(|mount| mount.facts.clone());
+        let mount = self.mount_by_id(id);
         Some(FileFacts { path: self.in_own_root(&path), known_by: KnownBy::Descriptor, mount })
     }
 
@@ -114,15 +135,37 @@ impl Look<'_> {
             // AT_EMPTY_PATH: the descriptor itself.
             return self.by_descriptor(dir?);
         }
+        let start = dir.map_or_else(|| "cwd".to_owned(), |fd| format!("fd/{fd}"));
         let base = if text.first() == Some(&b'/') {
             b"/".to_vec()
         } else {
-            let link = dir.map_or_else(|| "cwd".to_owned(), |fd| format!("fd/{fd}"));
-            self.in_own_root(&self.process.link(&link)?).as_bytes().to_vec()
+            self.in_own_root(&self.process.link(&start)?).as_bytes().to_vec()
         };
         let path = paths::absolute(&base, &text);
-        let mount = paths::mount_of(self.mounts, &path).map(|mount| mount.facts.clone());
+        let by_text = || paths::mount_of(self.mounts, &path).map(|mount| mount.facts.clone());
+        let mount = self.walked_mount(start, text).or_else(by_text);
         Some(FileFacts { path: Name::from(path), known_by: KnownBy::PathArgument, mount })
+    }
+
+    /// The mount that the path leads to, links followed; `None` where the kernel's cache does not tell.
+    fn walked_mount(&mut self, start: String, path: Vec<u8>) -> Option<MountFacts> {
+        let readable: Vec<u64> =
+            self.mounts.iter().filter(|mount| is_local(mount)).map(|mount| mount.facts.id).collect();
+        let tid = self.process.tid;
+        match self.memory.in_time(move || walk::mount_id(tid, &start, &path, &readable)) {
+            Ok(id) => self.mount_by_id(id),
+            Err(MemoryError::Unreadable) => None,
+            Err(MemoryError::TooLate) => {
+                self.gaps.insert(format!("following the path argument of {tid} took too long"));
+                None
+            }
+        }
+    }
+
+    /// From its own table; a changed root can hide the mount it lies in, which others' tables may show.
+    fn mount_by_id(&self, id: u64) -> Option<MountFacts> {
+        let own = self.mounts.iter().find(|mount| mount.facts.id == id);
+        own.or_else(|| self.tables.by_id(id)).map(|mount| mount.facts.clone())
     }
 
     /// Links of /proc are told from this process's root; mountinfo from the task's own (`fs/d_path.c`).
@@ -130,6 +173,28 @@ impl Look<'_> {
         let root = self.process.link("root").unwrap_or_else(|| b"/".to_vec());
         Name::from(paths::beneath(&root, path).unwrap_or(path))
     }
+}
+
+/// Filesystems of this host alone: reading a link of theirs asks no server.
+fn is_local(mount: &Mount) -> bool {
+    const LOCAL: [&[u8]; 15] = [
+        b"ext4",
+        b"ext3",
+        b"ext2",
+        b"xfs",
+        b"btrfs",
+        b"zfs",
+        b"f2fs",
+        b"bcachefs",
+        b"tmpfs",
+        b"ramfs",
+        b"rootfs",
+        b"devtmpfs",
+        b"overlay",
+        b"squashfs",
+        b"erofs",
+    ];
+    LOCAL.contains(&mount.facts.fstype.as_bytes())
 }
 
 /// A descriptor argument: the low 32 bits, as the kernel takes them; `None` for `AT_FDCWD` and other negatives.
@@ -171,11 +236,13 @@ mod tests {
             std::io::Read::read(&mut reader, &mut [0]).expect("end of file")
         });
         let process = super::super::procdir::ProcDir::host().process(receiver.recv().expect("a thread id"));
-        let call = std::iter::repeat_with(|| of(&process, &mut Memory::default(), &mut BTreeSet::new()))
-            .take(10_000)
-            .flatten()
-            .find(|call| call.name == "read")
-            .expect("it gets to its read");
+        let call = std::iter::repeat_with(|| {
+            of(&process, &mut Memory::default(), &mut Tables::default(), &mut BTreeSet::new())
+        })
+        .take(10_000)
+        .flatten()
+        .find(|call| call.name == "read")
+        .expect("it gets to its read");
         assert_eq!(call.files[0].known_by, KnownBy::Descriptor);
         assert!(call.files[0].path.as_bytes().starts_with(b"pipe:"), "{:?}", call.files[0].path);
         drop(writer);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::units;
 use crate::control::TaskCount;
 use crate::explain::harm::SideEffect;
-use crate::explain::{Blocker, SlowTask};
+use crate::explain::{Blocker, Cycle, SlowTask};
 use crate::model::{FreezerState, Hierarchy, Latency, Name, TaskState, TaskTimeline};
 
 /// Version of the JSON documents; changes when a field changes its meaning.
@@ -139,6 +139,9 @@ pub struct Document {
     pub observer: Option<ObserverReport>,
     /// Tasks that block.
     pub blockers: Vec<Blocker>,
+    /// Circles in which tasks and freezes wait for each other, each with an order of freezing that would work.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cycles: Vec<Cycle>,
     /// Tasks that cannot be told frozen from blocked here.
     pub unknown: Vec<UnknownTask>,
     /// Over the tasks whose time of freezing is known.
@@ -177,6 +180,7 @@ impl Document {
             tasks: Tasks::default(),
             observer: None,
             blockers: Vec::new(),
+            cycles: Vec::new(),
             unknown: Vec::new(),
             latency: None,
             slow: Vec::new(),

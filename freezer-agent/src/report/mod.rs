@@ -4,6 +4,7 @@ pub mod causes;
 pub mod check;
 pub mod doctor;
 pub mod document;
+pub mod dot;
 pub mod failed;
 pub mod histogram;
 pub mod json;

@@ -1,13 +1,14 @@
 //! From what was seen to what is reported: a last look, the facts, the verdict.
 
-use super::{Samples, Witness, looks};
 use std::collections::{HashMap, HashSet};
 
+use super::{Samples, Witness, looks};
 use crate::control::{TaskCount, monotonic_ns};
+use crate::explain::facts::Froze;
 use crate::explain::facts::arrival::{Joined, JoinedBy};
 use crate::explain::{Facts, Verdict, judge};
 use crate::gather::{self, Subject};
-use crate::model::{Session, TaskSnapshot, TaskState};
+use crate::model::{Arrival, Session, TaskSnapshot, TaskState, TaskTimeline};
 use crate::report::UnknownTask;
 
 /// A subtree that is not frozen, explained.
@@ -22,31 +23,33 @@ pub struct Explained {
 /// just now.
 pub fn explain(
     witness: &mut Witness,
-    session: Option<&mut Session>,
     asked_ns_ago: Option<u64>,
     samples: Samples,
     before: &[TaskSnapshot],
     look: Option<Vec<TaskSnapshot>>,
+    session: Option<&mut Session>,
 ) -> Explained {
     let cgroup = witness.cgroup().clone();
     let host = look.unwrap_or_else(|| witness.look_at_host());
-    let joined = joined(witness, session, &host, before);
+    let (joined, froze) = session.map_or_else(Default::default, |session| {
+        witness.catch_up(session);
+        (joined(witness, session, &host, before), times(witness, session, &host))
+    });
     let before = looks::before(before);
-    let facts = gather::gather(&Subject { cgroup: &cgroup, host, asked_ns_ago, samples, joined, before });
+    let subject = Subject { cgroup: &cgroup, host, asked_ns_ago, samples, joined, before, froze };
+    let facts = gather::gather(&subject);
     let verdict = judge(&facts);
     Explained { facts, verdict }
 }
 
 /// Who came after the request: by events where there are any, else by two looks.
 fn joined(
-    witness: &mut Witness,
-    session: Option<&mut Session>,
+    witness: &Witness,
+    session: &Session,
     host: &[TaskSnapshot],
     before: &[TaskSnapshot],
 ) -> HashMap<i32, Joined> {
-    let Some(session) = session else { return HashMap::new() };
     if witness.has_bpf() {
-        witness.catch_up(session);
         return session.joined(monotonic_ns());
     }
     // Ids are used again: only the start time tells the same task.
@@ -61,6 +64,24 @@ fn joined(
             (task.tid, Joined { how, ago_ns: None })
         })
         .collect()
+}
+
+/// When the tasks froze that this look shows frozen, by the events up to it.
+fn times(witness: &Witness, session: &mut Session, host: &[TaskSnapshot]) -> Vec<Froze> {
+    let requested_at = session.requested_at();
+    let hierarchy = session.hierarchy();
+    // Gone meanwhile: then nothing of it is frozen either.
+    let subtree = witness.cgroup().subtree_ids().unwrap_or_default();
+    let inside = |task: &&TaskSnapshot| task.cgroup_in(hierarchy).is_some_and(|id| subtree.contains(&id));
+    session.look(host.iter().filter(inside));
+    let known = |task: &TaskTimeline| match task.arrival? {
+        Arrival::Before => Some(Froze { tid: task.tid, after_ns: None }),
+        Arrival::Entered | Arrival::InPlace => {
+            task.latency_ns(requested_at).map(|ns| Froze { tid: task.tid, after_ns: Some(ns) })
+        }
+        Arrival::Seen => None,
+    };
+    session.timelines().iter().filter_map(known).collect()
 }
 
 impl Explained {

@@ -64,6 +64,7 @@ pub fn outsiders_hurt(witness: &mut Witness, all_frozen: bool) -> Vec<SideEffect
     let cgroup = witness.cgroup();
     let subject = Subject {
         cgroup,
+        froze: Vec::new(),
         host,
         asked_ns_ago: None,
         samples: HashMap::new(),

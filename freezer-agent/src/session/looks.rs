@@ -66,6 +66,7 @@ impl Looks {
                 samples,
                 joined: HashMap::new(),
                 before,
+                froze: Vec::new(),
             };
             Look { after_ns, blockers: judge(&gather::gather(&subject)).blockers }
         };

@@ -29,8 +29,15 @@ pub fn look_ahead(cgroup: &Cgroup, verbose: bool) -> Result<(Sight, Option<Obser
         .collect();
     thread::sleep(APART);
     let host = witness.look_at_host();
-    let subject =
-        Subject { cgroup, host, asked_ns_ago: None, samples: HashMap::new(), joined: HashMap::new(), before };
+    let subject = Subject {
+        cgroup,
+        host,
+        asked_ns_ago: None,
+        samples: HashMap::new(),
+        joined: HashMap::new(),
+        before,
+        froze: Vec::new(),
+    };
     let facts = gather::gather(&subject);
     preflight::fill(&mut sight, &subject.host, &facts);
     Ok((sight, Some(witness.report())))

@@ -1,7 +1,7 @@
 //! stat(2) on a FUSE mount whose server does not answer: it is just silent, or frozen by this very freeze, or
 //! frozen with another cgroup.
 
-use super::{Case, Expected, Holder, STUCK, Stage};
+use super::{Case, Expected, ExpectedCycle, Holder, STUCK, Stage};
 use crate::cgroup::{Hierarchy, State};
 use crate::error::Result;
 use crate::fuse::SILENT_NAME;
@@ -63,5 +63,10 @@ fn client(
     let blocker = Expected::main_of(scene, client, "fuse-request")
         .certainty("likely")
         .waits_for([Holder::Mount(dir), holder]);
-    Ok(Stage::stuck(cgroup, vec![blocker]))
+    let inside = answer_after_ms.is_some();
+    let circle = ExpectedCycle {
+        cgroups: vec![cgroup.path().to_path_buf()],
+        order: vec![vec![scene[client].pid()], vec![scene[server].pid()]],
+    };
+    Ok(Stage::stuck(cgroup, vec![blocker]).cycles(if inside { vec![circle] } else { Vec::new() }))
 }

@@ -2,6 +2,9 @@
 
 mod autofs;
 mod block_io;
+mod chain_freezes;
+mod chain_mounts;
+mod chain_servers;
 mod cpu_starved;
 mod cpu_throttled;
 mod crowd;
@@ -111,6 +114,17 @@ pub struct Stage {
     pub trigger: Option<Trigger>,
     /// A time limit for the freeze that the mechanism surely outlasts.
     pub limit: Duration,
+    /// The circles to be told, and no others; `None`: not looked at.
+    pub cycles: Option<Vec<ExpectedCycle>>,
+}
+
+/// A circle of waiting as a right diagnosis tells it.
+#[derive(Clone, Debug)]
+pub struct ExpectedCycle {
+    /// The cgroups whose freezes are in it.
+    pub cgroups: Vec<PathBuf>,
+    /// Process ids in an order of freezing that works; empty: none does.
+    pub order: Vec<Vec<i32>>,
 }
 
 /// What a freeze comes to.
@@ -207,7 +221,14 @@ impl Stage {
             hurts: Vec::new(),
             trigger: None,
             limit: Duration::from_millis(300),
+            cycles: None,
         }
+    }
+
+    /// Exactly these circles are to be told.
+    fn cycles(mut self, cycles: impl Into<Vec<ExpectedCycle>>) -> Self {
+        self.cycles = Some(cycles.into());
+        self
     }
 
     /// A freeze that succeeds.
@@ -291,8 +312,11 @@ pub fn by_cause() -> Vec<(&'static str, Vec<Case>)> {
         ("fuse-request", vec![fuse_threads::CASE, fuse_flush_in_exit::CASE, crowd::CASE]),
         ("block-io", vec![block_io::READ, block_io::DIRECT, block_io::SERVER_INSIDE]),
         ("io-throttle", vec![io_throttle::READ, io_throttle::WRITE, io_throttle::FSYNC]),
+        ("fuse-request", chain_servers::ALL.into()),
+        ("fuse-request", chain_mounts::ALL.into()),
+        ("fuse-request", vec![chain_freezes::CROSS, chain_freezes::ANCESTOR]),
         ("fs-frozen", vec![fs_frozen::WRITE, fs_frozen::MKDIR, fs_frozen::STORE]),
-        ("lock-held", vec![lock_directory::CASE, lock_file_position::CASE]),
+        ("lock-held", vec![lock_directory::CASE, lock_file_position::CASE, chain_freezes::LOCKS]),
         ("userfault", vec![userfault::OWN, userfault::HELD_OUTSIDE]),
         ("seccomp-notify", seccomp_notify::ALL.into()),
         ("fanotify-permission", fanotify_permission::ALL.into()),

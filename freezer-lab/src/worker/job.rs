@@ -13,7 +13,8 @@ use nix::unistd::{Pid, gettid};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    cpu, fork, hurt, memory, next_word, odd, ready, slow, sockets, storage, supervised, tasks, userfault,
+    chain, cpu, fork, hurt, memory, next_word, odd, ready, slow, sockets, storage, supervised, tasks,
+    userfault,
 };
 use crate::error::{Error, Result, Tried as _};
 use crate::fuse;
@@ -93,6 +94,8 @@ pub enum Job {
     ForkStorm(usize),
     /// Forks so many children that sleep for ever.
     Family(usize),
+    /// Servers and clients of FUSE of more than one thread, process or namespace.
+    Chain(chain::Job),
     /// Attaches to a process as its tracer and stops it (`PTRACE_SEIZE`, `PTRACE_INTERRUPT`); then sleeps.
     Trace(i32),
     /// What takes long and ends.
@@ -166,6 +169,7 @@ impl Job {
             Self::Vfork => after_ready(fork::vfork),
             Self::ForkStorm(alive) => after_ready(|| fork::storm(alive)),
             Self::Family(children) => after_ready(|| fork::family(children)),
+            Self::Chain(job) => job.run(),
             Self::Trace(pid) => trace(Pid::from_raw(pid)),
             Self::Slow(job) => slow::run(job),
             Self::Hurt(job) => job.run(),
@@ -228,7 +232,7 @@ fn spin_until(end: Instant) {
 }
 
 /// Goes on after an answer, so that there is always a request under way when a slow server freezes.
-fn stat(path: &Path) -> Result<()> {
+pub(super) fn stat(path: &Path) -> Result<()> {
     loop {
         match fs::metadata(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}

@@ -7,6 +7,7 @@ mod helpers;
 pub mod memory;
 mod seccomp;
 mod storage;
+mod timeline;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,7 @@ pub use seccomp::SeccompListener;
 pub use storage::{
     AnonymousFs, BlockDevice, IoLimit, LoopWorker, NetworkMount, SpecialFile, StorageFacts, Traffic,
 };
+pub use timeline::Froze;
 
 use crate::model::{Hierarchy, Name, TaskSnapshot};
 
@@ -66,6 +68,9 @@ pub struct Facts {
     pub storage: StorageFacts,
     /// Cgroups mentioned by id: subtree, other hierarchy, holders'.
     pub cgroups: Vec<CgroupFacts>,
+    /// When tasks of the subtree froze, those of which the events of this freeze tell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub froze: Vec<Froze>,
     /// What could not be gathered, a sentence each ("reading the path argument of 4711 took too long").
     pub gaps: Vec<String>,
 }
@@ -172,7 +177,7 @@ pub enum KnownBy {
 pub struct MountFacts {
     /// Mount id in the task's mount namespace.
     pub id: u64,
-    /// Device number: the superblock's. FUSE: minor is the connection's number.
+    /// Device number: the superblock's.
     pub major: u32,
     /// Minor number.
     pub minor: u32,
@@ -189,7 +194,7 @@ pub struct MountFacts {
 /// A FUSE connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FuseConnection {
-    /// Device minor, the name under `/sys/fs/fuse/connections`.
+    /// Its superblock's device number ([`MountFacts::device`]), the name under `/sys/fs/fuse/connections`.
     pub number: u32,
     /// Where it is mounted (as the agent or the blocked task sees it).
     pub mounts: Vec<MountFacts>,
@@ -199,6 +204,10 @@ pub struct FuseConnection {
     pub servers: Vec<i32>,
     /// The kernel itself tied the servers to this connection (else: they hold some `/dev/fuse`).
     pub servers_certain: bool,
+    /// Thread ids of the servers' threads that read further requests from `/dev/fuse`, or did when they were frozen:
+    /// such a thread has no request in its hands.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub readers: Vec<i32>,
 }
 
 /// An open userfaultfd.
@@ -240,6 +249,19 @@ pub struct CgroupFacts {
     pub path: Name,
     /// Whether a freeze is asked of it, by itself or an ancestor; `None` where unreadable.
     pub freeze_asked: Option<bool>,
+    /// Directories of the cgroups whose own request that is, itself or ancestors, topmost first; empty where none is in
+    /// view.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asked_by: Vec<Name>,
+}
+
+impl MountFacts {
+    /// The kernel's number of its device: a FUSE connection's number (`fs/fuse/inode.c`, `fuse_fill_super_common`).
+    #[must_use]
+    pub fn device(&self) -> u32 {
+        // MKDEV of include/linux/kdev_t.h: 20 bits of minor number.
+        self.major << 20 | self.minor
+    }
 }
 
 impl Facts {
@@ -249,9 +271,20 @@ impl Facts {
         self.tasks.iter().chain(&self.others).find(|facts| facts.task.tid == tid)
     }
 
+    /// The threads of a process that are known, inside and outside the subtree.
+    pub fn threads(&self, tgid: i32) -> impl Iterator<Item = &TaskFacts> {
+        self.tasks.iter().chain(&self.others).filter(move |facts| facts.task.tgid == tgid)
+    }
+
+    /// A cgroup by id.
+    #[must_use]
+    pub fn cgroup(&self, hierarchy: Hierarchy, id: u64) -> Option<&CgroupFacts> {
+        self.cgroups.iter().find(|c| c.hierarchy == hierarchy && c.id == id)
+    }
+
     /// Directory of a cgroup by id.
     #[must_use]
     pub fn cgroup_path(&self, hierarchy: Hierarchy, id: u64) -> Option<&Name> {
-        self.cgroups.iter().find(|c| c.hierarchy == hierarchy && c.id == id).map(|c| &c.path)
+        self.cgroup(hierarchy, id).map(|cgroup| &cgroup.path)
     }
 }

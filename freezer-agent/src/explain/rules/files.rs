@@ -21,6 +21,21 @@ pub fn mount_where<'a>(
     best.mount.as_ref().map(|mount| (mount, if certain { Certainty::Certain } else { Certainty::Likely }))
 }
 
+/// All mounts that fit, those of descriptors first, each with how sure it is where it is the only one.
+pub fn mounts_where<'a>(
+    case: &Case<'a>,
+    fits: impl Fn(&MountFacts) -> bool,
+) -> Vec<(&'a MountFacts, Certainty)> {
+    let mut files: Vec<&FileFacts> =
+        case.files().iter().filter(|file| file.mount.as_ref().is_some_and(&fits)).collect();
+    files.sort_by_key(|file| file.known_by != KnownBy::Descriptor);
+    let certainty = |file: &FileFacts| match file.known_by {
+        KnownBy::Descriptor => Certainty::Certain,
+        KnownBy::PathArgument => Certainty::Likely,
+    };
+    files.into_iter().filter_map(|file| Some((file.mount.as_ref()?, certainty(file)))).collect()
+}
+
 /// The mount of a mapped file that fits, for a page fault: only where it is the only one.
 pub fn mapped_where<'a>(
     case: &Case<'a>,
@@ -34,6 +49,11 @@ pub fn mapped_where<'a>(
 /// A mount as a step of the chain.
 pub fn step(mount: &MountFacts) -> WaitsFor {
     WaitsFor::Mount { path: mount.path.clone(), fstype: mount.fstype.clone(), source: mount.source.clone() }
+}
+
+/// FUSE whose server is the machine this one runs on.
+pub fn is_virtiofs(mount: &MountFacts) -> bool {
+    mount.fstype.as_bytes() == b"virtiofs"
 }
 
 /// `fuse`, `fuseblk`, `fuse.sshfs`, ...: not `fusectl`. `virtiofs` has no server process on this host.

@@ -8,21 +8,28 @@
 //! `/proc/TID/mountinfo` is the connection; `grep fuse_connection /proc/*/fdinfo/*` (6.15+) names its server; with
 //! fusectl mounted, `/sys/fs/fuse/connections/N/waiting` counts the requests.
 //!
+//! Which thread of a server has the request in its hands no file tells: one that reads `/dev/fuse` has none. Where the
+//! server itself waits, for a lock or another mount or its own, that is followed. A server that died while a process it
+//! forked still holds `/dev/fuse` leaves a mount nobody serves: its requests wait for ever.
+//!
 //! Release: thaw, and freeze the server's cgroup last; or thaw or continue the server; or, when the server is lost,
-//! write 1 to `/sys/fs/fuse/connections/N/abort`.
+//! write 1 to `/sys/fs/fuse/connections/N/abort`, which `umount -f MOUNT` does too.
 //!
 //! Cost: thawing costs nothing. An abort ends every request of that mount, present and future, with an error, and
 //! data the server has not written is lost. Killing the waiting task works only once it is thawed (v1).
 //!
-//! Kernels: all. Since 6.15 the kernel says which connection a `/dev/fuse` descriptor serves; before that the
+//! Kernels: all. `virtiofs` is FUSE whose server is the host of this virtual machine: no process here. Since 6.15 the kernel says which connection a `/dev/fuse` descriptor serves; before that the
 //! servers are all who hold one.
 //!
 //! Source: `fs/fuse/dev.c`, `request_wait_answer`, `fuse_get_req`, `fuse_dev_show_fdinfo`; `fs/fuse/control.c`.
 
+use std::collections::BTreeSet;
+
 use super::super::case::{Case, Finding};
-use super::super::facts::{FuseConnection, MountFacts};
+use super::super::facts::{FuseConnection, MountFacts, TaskFacts};
 use super::super::follow::{self, Holder};
-use super::super::functions::Mechanism;
+use super::super::functions::{self, Mechanism};
+use super::super::verdict::WaitsFor;
 use super::super::{Cause, Certainty};
 use super::files;
 
@@ -32,19 +39,21 @@ pub fn judge(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let sent = case.at(Mechanism::FuseRequest);
-    let named = files::mount_where(case, files::is_fuse)
-        .or_else(|| files::mapped_where(case, |file| files::is_fuse(&file.mount)));
+    let named = named(case);
     // Whoever waits for a page or a name of a FUSE file waits for another task's request.
     let shared = case.uninterruptible()
         && case.at(Mechanism::SharedFetch)
-        && (case.at(Mechanism::FuseCode) || named.is_some());
+        && (case.at(Mechanism::FuseCode) || !named.is_empty());
     if !sent && !shared {
         return None;
     }
-    let site = site(case, named);
-    let servers = servers(case, &site);
-    let mut finding = finding(&site, servers);
-    finding.never_frozen_in_place = sent;
+    let site = site(case, &named);
+    let mut finding = match site.mount {
+        Some(mount) if files::is_virtiofs(mount) => served_by_host(mount, site.certainty),
+        _ => finding(case, &site),
+    };
+    // A wait for a slot (`fuse_get_req`) is freezable, a wait for the answer is not.
+    finding.never_frozen_in_place = sent && !case.at(Mechanism::FreezableSleep);
     if shared && !sent {
         finding.certainty = finding.certainty.min(Certainty::Likely);
         finding.notes.push("waits for a page or name that another task's request is fetching".to_owned());
@@ -54,9 +63,7 @@ pub fn judge(case: &Case<'_>) -> Option<Finding> {
 
 /// For a file that something else needs: a loop device's.
 pub fn of_mount(case: &Case<'_>, mount: &MountFacts) -> Finding {
-    let site = site(case, Some((mount, Certainty::Likely)));
-    let servers = servers(case, &site);
-    finding(&site, servers)
+    finding(case, &site(case, &[(mount, Certainty::Likely)]))
 }
 
 /// Where the request went, as far as it is known.
@@ -64,51 +71,152 @@ struct Site<'a> {
     mount: Option<&'a MountFacts>,
     connection: Option<&'a FuseConnection>,
     certainty: Certainty,
+    /// Where it may have gone.
+    candidates: Vec<&'a MountFacts>,
 }
 
-fn site<'a, 'f: 'a>(case: &Case<'f>, named: Option<(&'a MountFacts, Certainty)>) -> Site<'a> {
-    let connections = &case.facts.fuse;
-    if let Some((mount, certainty)) = named {
-        // FUSE superblocks have anonymous device numbers: major 0. fuseblk has its block device's: no connection there.
-        let connection = connections.iter().find(|c| mount.major == 0 && c.number == mount.minor);
-        return Site { mount: Some(mount), connection, certainty };
+fn connection<'a>(case: &Case<'a>, mount: &MountFacts) -> Option<&'a FuseConnection> {
+    case.facts.fuse.iter().find(|connection| connection.number == mount.device())
+}
+
+/// FUSE mounts that the call or fault names, one per filesystem, without those that have no request under way.
+fn named<'a>(case: &Case<'a>) -> Vec<(&'a MountFacts, Certainty)> {
+    let is_fuse = |mount: &MountFacts| files::is_fuse(mount) || files::is_virtiofs(mount);
+    let mut seen = BTreeSet::new();
+    let mut all: Vec<_> = files::mounts_where(case, is_fuse);
+    if all.is_empty() {
+        all.extend(files::mapped_where(case, |file| is_fuse(&file.mount)));
     }
-    let mut busy = connections.iter().filter(|c| c.waiting != Some(0));
-    match (busy.next(), busy.next()) {
-        (Some(only), None) => {
-            Site { mount: only.mounts.first(), connection: Some(only), certainty: Certainty::Likely }
-        }
-        _ => Site { mount: None, connection: None, certainty: Certainty::Likely },
+    all.retain(|(mount, _)| {
+        let idle = connection(case, mount).is_some_and(|connection| connection.waiting == Some(0));
+        !idle && seen.insert(mount.device())
+    });
+    all
+}
+
+fn site<'a>(case: &Case<'a>, named: &[(&'a MountFacts, Certainty)]) -> Site<'a> {
+    match named {
+        [(mount, certainty)] => Site {
+            mount: Some(mount),
+            connection: connection(case, mount),
+            certainty: *certainty,
+            candidates: Vec::new(),
+        },
+        [] => only_busy(case),
+        several => Site {
+            mount: None,
+            connection: None,
+            certainty: Certainty::Likely,
+            candidates: several.iter().map(|(mount, _)| *mount).collect(),
+        },
     }
 }
 
-fn servers(case: &Case<'_>, site: &Site<'_>) -> Vec<Holder> {
-    let Some(connection) = site.connection else { return Vec::new() };
-    let mut holders: Vec<Holder> =
-        connection.servers.iter().filter_map(|pid| follow::holder(case, *pid)).collect();
-    // A forked child keeps the descriptor: the one that is frozen explains the silence.
-    holders.sort_by_key(|holder| !holder.frozen);
-    holders
+/// Nothing names the mount: the only connection with requests under way it must be.
+fn only_busy<'a>(case: &Case<'a>) -> Site<'a> {
+    let busy: Vec<&FuseConnection> = case.facts.fuse.iter().filter(|c| c.waiting != Some(0)).collect();
+    let certainty = Certainty::Likely;
+    match busy.as_slice() {
+        [only] => {
+            let mount = only.mounts.first();
+            Site { mount, connection: Some(only), certainty, candidates: Vec::new() }
+        }
+        several => Site {
+            mount: None,
+            connection: None,
+            certainty,
+            candidates: several.iter().filter_map(|connection| connection.mounts.first()).collect(),
+        },
+    }
 }
 
-fn finding(site: &Site<'_>, mut servers: Vec<Holder>) -> Finding {
-    let of = site.mount.map_or_else(|| "a FUSE mount that could not be told".to_owned(), |m| m.path.to_string());
-    let sole = site.connection.is_some_and(|c| c.servers_certain) || servers.len() == 1;
-    let (summary, certainty) = match servers.as_slice() {
-        [] => (format!("waits for the FUSE server of {of}; no process was found to serve it"), Certainty::Likely),
-        [first, ..] if sole => (
-            format!("waits for the FUSE server of {of} ({}), {}", first.who, first.state),
-            if site.connection.is_some_and(|c| c.servers_certain) { site.certainty } else { Certainty::Likely },
-        ),
-        several => {
-            let names: Vec<&str> = several.iter().map(|holder| holder.who.as_str()).collect();
-            (format!("waits for the FUSE server of {of}: one of {}", names.join("; ")), Certainty::Guess)
-        }
+fn served_by_host(mount: &MountFacts, certainty: Certainty) -> Finding {
+    let mut finding = Finding::new(
+        Cause::FuseRequest,
+        certainty,
+        format!("waits for the host of this virtual machine, which serves {} (virtiofs)", mount.path),
+        "look at virtiofsd on the host: it must answer",
+    );
+    finding.waits_for.push(files::step(mount));
+    finding
+}
+
+/// A process that holds the connection's device.
+struct Server {
+    holder: Holder,
+    /// A thread of it reads requests, or did when it was frozen.
+    reads: bool,
+}
+
+fn servers(case: &Case<'_>, connection: &FuseConnection) -> Vec<Server> {
+    let reader = |facts: &TaskFacts| {
+        connection.readers.contains(&facts.task.tid)
+            || functions::contains(&facts.task.stack, Mechanism::FuseServe)
     };
-    let mut finding = Finding::new(Cause::FuseRequest, certainty, summary, release(site, servers.first()));
-    finding.waits_for.extend(site.mount.map(files::step));
-    if sole && !servers.is_empty() {
-        finding.waits_for.append(&mut servers.remove(0).chain);
+    let server = |pid: &i32| {
+        let holder = follow::process(case, *pid, reader)?;
+        Some(Server { holder, reads: case.facts.threads(*pid).any(reader) })
+    };
+    connection.servers.iter().filter_map(server).collect()
+}
+
+/// Which of several processes that hold the device is waited for, and how sure that is at most; `None`: not told.
+fn choose(servers: &[Server]) -> Option<(usize, Certainty)> {
+    match servers.len() {
+        0 => return None,
+        1 => return Some((0, Certainty::Certain)),
+        _ => {}
+    }
+    let only = |fits: &dyn Fn(&Server) -> bool| {
+        let mut fitting = servers.iter().enumerate().filter(|(_, server)| fits(server)).map(|(at, _)| at);
+        fitting.next().filter(|_| fitting.next().is_none())
+    };
+    let stuck = |server: &Server| server.holder.deeper.is_some() || server.holder.circle;
+    let likely = |at| Some((at, Certainty::Likely));
+    if servers.iter().any(stuck) {
+        return only(&stuck).and_then(likely);
+    }
+    // A process that never reads requests has them from nobody: it holds the device because it was forked with it.
+    if let Some(at) = only(&|server| server.reads) {
+        let frozen_beside = servers.iter().any(|server| server.holder.frozen) && !servers[at].holder.frozen;
+        return Some((at, if frozen_beside { Certainty::Guess } else { Certainty::Likely }));
+    }
+    if servers.iter().all(|server| server.holder.frozen) {
+        return Some((0, Certainty::Likely));
+    }
+    only(&|server| server.holder.frozen).and_then(likely)
+}
+
+fn finding(case: &Case<'_>, site: &Site<'_>) -> Finding {
+    let of = site.mount.map_or_else(|| "a FUSE mount that could not be told".to_owned(), |m| m.path.to_string());
+    let mut servers = site.connection.map_or_else(Vec::new, |connection| servers(case, connection));
+    let proved = site.connection.is_some_and(|connection| connection.servers_certain);
+    // Before 6.15 any process with some /dev/fuse may be the server: not even the only one that reads must be.
+    let chosen = if proved || servers.len() == 1 { choose(&servers) } else { None };
+    let names: Vec<String> = servers.iter().map(|server| server.holder.who.clone()).collect();
+    let mut finding = if let Some((at, at_most)) = chosen {
+        by_server(site, &of, servers.remove(at).holder, at_most.min(site.certainty), proved)
+    } else if names.is_empty() {
+        let nobody = if site.connection.is_some() { "; no process was found to serve it" } else { "" };
+        let summary = format!("waits for the FUSE server of {of}{nobody}");
+        let release = format!("thaw and restart the filesystem's server{}", abort(site));
+        let mut finding = Finding::new(Cause::FuseRequest, Certainty::Likely, summary, release);
+        finding.waits_for.extend(site.mount.map(files::step));
+        finding
+    } else {
+        let summary = format!("waits for the FUSE server of {of}: one of {}", names.join("; "));
+        let frozen = servers.iter().find(|server| server.holder.frozen).or(servers.first());
+        let release = frozen.map_or_else(String::new, |server| release(site, &server.holder));
+        let mut finding = Finding::new(Cause::FuseRequest, Certainty::Guess, summary, release);
+        finding.waits_for.extend(site.mount.map(files::step));
+        finding
+    };
+    if chosen.is_some() && names.len() > 1 {
+        finding.notes.push(format!("its /dev/fuse is held by several processes: {}", names.join("; ")));
+    }
+    if !site.candidates.is_empty() {
+        let paths: Vec<String> = site.candidates.iter().map(|mount| mount.path.to_string()).collect();
+        finding.notes.push(format!("it may be any of these FUSE mounts: {}", paths.join(", ")));
     }
     if let Some(waiting) = site.connection.and_then(|c| c.waiting) {
         finding.notes.push(format!("{waiting} requests wait on that connection"));
@@ -116,19 +224,48 @@ fn finding(site: &Site<'_>, mut servers: Vec<Holder>) -> Finding {
     finding
 }
 
-fn release(site: &Site<'_>, server: Option<&Holder>) -> String {
-    let abort = site.connection.map_or_else(String::new, |connection| {
-        format!(
-            "; if the server is lost, `echo 1 > /sys/fs/fuse/connections/{}/abort` (needs fusectl mounted) ends every \
-             request of that mount with an error and may lose unwritten data",
-            connection.number
-        )
-    });
-    match server {
-        Some(server) if server.frozen => {
+fn by_server(site: &Site<'_>, of: &str, holder: Holder, at_most: Certainty, proved: bool) -> Finding {
+    let doubt = !proved || holder.doubt;
+    let certainty = if doubt { at_most.min(Certainty::Likely) } else { at_most };
+    let summary = format!("waits for the FUSE server of {of} ({}), {}", holder.who, holder.state);
+    let mut finding = Finding::new(Cause::FuseRequest, certainty, summary, release(site, &holder));
+    finding.waits_for.extend(site.mount.map(files::step));
+    finding.waits_for.extend(holder.chain);
+    finding.notes.extend(holder.notes);
+    finding
+}
+
+fn abort(site: &Site<'_>) -> String {
+    let Some(connection) = site.connection else { return String::new() };
+    format!(
+        "; if the server is lost, `echo 1 > /sys/fs/fuse/connections/{}/abort` (needs fusectl mounted) ends every \
+         request of that mount with an error and may lose unwritten data",
+        connection.number
+    )
+}
+
+fn release(site: &Site<'_>, server: &Holder) -> String {
+    let abort = abort(site);
+    if let Some(deeper) = &server.deeper {
+        return deeper.release.clone();
+    }
+    if server.circle {
+        return format!("no answer will come: the server ({}) waits for this in turn{abort}", server.who);
+    }
+    match server.chain.first() {
+        Some(WaitsFor::Task { frozen: true, frozen_by, .. })
+            if !server.frozen_here && !frozen_by.is_empty() =>
+        {
+            let askers: Vec<String> = frozen_by.iter().map(ToString::to_string).collect();
+            let askers = askers.join(" and ");
+            format!(
+                "thaw {askers}, which holds the server ({}) frozen; to have both frozen, freeze this cgroup first{abort}",
+                server.who
+            )
+        }
+        _ if server.frozen => {
             format!("thaw; then freeze the server's cgroup last, or move the server ({}) out first{abort}", server.who)
         }
-        Some(server) => format!("make the server ({}) answer{abort}", server.who),
-        None => format!("thaw and restart the filesystem's server{abort}"),
+        _ => format!("make the server ({}) answer{abort}", server.who),
     }
 }

@@ -10,6 +10,7 @@ use crate::gather::mapped;
 use crate::gather::mountinfo::Mount;
 use crate::gather::paths;
 use crate::gather::procdir::{Process, field};
+use crate::gather::tables::Tables;
 
 /// Device numbers of FUSE superblocks: major is 0.
 type Devices = Vec<u32>;
@@ -87,7 +88,7 @@ fn used(
         let mount = id.and_then(|id| mounts.iter().find(|mount| mount.facts.id == id));
         found.extend(mount.filter(|mount| wanted(mount)).map(|mount| mount.facts.minor));
     }
-    let mapped = mapped::of(process, memory).unwrap_or_default();
+    let mapped = mapped::of(process, memory, &mut Tables::default()).unwrap_or_default();
     let mapped = mapped.iter().map(|file| &file.mount);
     found.extend(mapped.filter(|m| m.major == 0 && devices.contains(&m.minor)).map(|m| m.minor));
     found

@@ -76,7 +76,7 @@ fn one(blocker: &Blocker, screen: Screen) -> String {
     );
     text += &screen.field(4, "why", &blocker.summary);
     text += &evidence(blocker, screen);
-    text += &chain(&blocker.waits_for, screen);
+    text += &chain(blocker, screen);
     text += &screen.field(4, "release", &blocker.release);
     text
 }
@@ -110,27 +110,48 @@ fn evidence(blocker: &Blocker, screen: Screen) -> String {
     text
 }
 
-fn chain(waits_for: &[WaitsFor], screen: Screen) -> String {
+/// The way to the culprit as a tree, one step under the other. A task met before closes a circle.
+fn chain(blocker: &Blocker, screen: Screen) -> String {
     let mut text = String::new();
-    for (depth, step) in waits_for.iter().enumerate() {
+    let mut met = vec![blocker.tid];
+    for (depth, step) in blocker.waits_for.iter().enumerate() {
         let label = if depth == 0 { "waits for" } else { "" };
-        let arrow = if depth == 0 { String::new() } else { format!("{}└─ ", "   ".repeat(depth - 1)) };
-        text += &screen.field(4, label, &format!("{arrow}{}", link(step)));
+        let again = match step {
+            WaitsFor::Task { tid, .. } if met.contains(tid) => ": the circle closes",
+            WaitsFor::Task { tid, .. } => {
+                met.push(*tid);
+                ""
+            }
+            _ => "",
+        };
+        text += &screen.field(4, label, &format!("{}{}{again}", branch(depth), link(step)));
     }
     text
 }
 
-fn link(step: &WaitsFor) -> String {
+/// What leads to a step of a tree.
+pub(super) fn branch(depth: usize) -> String {
+    if depth == 0 { String::new() } else { format!("{}└─ ", "   ".repeat(depth - 1)) }
+}
+
+/// One step in words.
+pub(super) fn link(step: &WaitsFor) -> String {
     match step {
-        WaitsFor::Task { pid, tid, comm, frozen, cgroup } => {
+        WaitsFor::Task { pid, tid, comm, frozen, cgroup, frozen_by, frozen_after_ns } => {
             let who = if pid == tid {
                 format!("{comm} (pid {pid})")
             } else {
                 format!("{comm} (thread {tid} of pid {pid})")
             };
+            let asked = match frozen_by.first() {
+                Some(asker) if Some(asker) != cgroup.as_ref() => format!(" by the request of {asker}"),
+                _ => String::new(),
+            };
+            let when =
+                frozen_after_ns.map_or_else(String::new, |ns| format!(", {} into this freeze", duration(ns)));
             match (frozen, cgroup) {
-                (true, Some(cgroup)) => format!("{who}, frozen in {cgroup}"),
-                (true, None) => format!("{who}, frozen"),
+                (true, Some(cgroup)) => format!("{who}, frozen in {cgroup}{asked}{when}"),
+                (true, None) => format!("{who}, frozen{asked}{when}"),
                 (false, Some(cgroup)) => format!("{who}, not frozen, in {cgroup}"),
                 (false, None) => format!("{who}, not frozen"),
             }

@@ -1,6 +1,7 @@
 //! The screen of `freeze` and `explain`: headline, blockers, what cannot be said, latency, observer.
 
 mod blockers;
+mod cycles;
 mod harm;
 mod latency;
 mod slow;
@@ -19,6 +20,9 @@ pub fn render(document: &Document, screen: Screen) -> String {
     let mut parts = vec![headline(document, screen)];
     if !document.blockers.is_empty() {
         parts.push(blockers::render(&document.blockers, screen));
+    }
+    if !document.cycles.is_empty() {
+        parts.push(cycles::render(&document.cycles, screen));
     }
     if !document.unknown.is_empty() {
         let by_marks = document.observer.as_ref().is_some_and(|observer| observer.mode == ObserverMode::Bpf);

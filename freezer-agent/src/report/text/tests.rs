@@ -57,6 +57,8 @@ fn blocker(tid: i32) -> Blocker {
                 comm: "sshfs".into(),
                 frozen: true,
                 cgroup: Some("/sys/fs/cgroup/freezer/0".into()),
+                frozen_by: vec![],
+                frozen_after_ns: None,
             },
         ],
         release: "thaw; then freeze the server's cgroup last, or move pid 4312 out".into(),
