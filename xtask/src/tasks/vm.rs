@@ -13,17 +13,20 @@ use crate::step::Steps;
 use crate::vm::guest::{Guest, quote};
 use crate::vm::kernel::{Kernel, SERIES, Series};
 use crate::vm::programs::{self, Program};
-use crate::vm::{Layout, base};
+use crate::vm::{Layout, base, matrix};
 
 const HELP: &str = "\
 cargo xtask vm COMMAND
 
   list                                   the kernels, and which were fetched
   run KERNEL [OPTIONS] -- CMD [ARG...]   run a command in a guest; its output and exit status are ours
+  test [--all] [KERNEL...] [OPTIONS]     doctor, the lab and the freezer selftest in guests, compared with what is expected
+                                         (xtask/src/vm/expected.txt): hybrid, with --all also v2 only
   shell KERNEL [OPTIONS]                 a shell in a guest; `exit` ends it
 
   --v2-only          without v1 hierarchies, which a guest has otherwise beside v2
-  --timeout SECONDS  end a guest that takes longer (300)
+  --timeout SECONDS  run: end a guest that takes longer (300)
+  --jobs N           test: run so many guests at once (2)
 
 In a guest: freezer-agent, freezer-lab, freezer-demo, freezer-bench, tests/kernel_selftests, busybox, mkfs.ext4.
 ";
@@ -43,6 +46,7 @@ pub fn run(arguments: &mut Parser) -> anyhow::Result<ExitCode> {
             list()
         }
         Some("run") => run_one(&Choice::read(arguments, true)?),
+        Some("test") => test(arguments),
         Some("shell") => shell(&Choice::read(arguments, false)?),
         _ => {
             eprint!("xtask: there is no command {}\n\n{HELP}", command.display());
@@ -96,7 +100,7 @@ fn list() -> anyhow::Result<ExitCode> {
 }
 
 fn run_one(choice: &Choice) -> anyhow::Result<ExitCode> {
-    let Some((kernel, programs)) = prepare(choice.series)? else { return Ok(ExitCode::FAILURE) };
+    let Some((kernel, programs)) = prepare_one(choice.series)? else { return Ok(ExitCode::FAILURE) };
     let words: Option<Vec<_>> = choice.command.iter().map(|word| word.to_str().map(quote)).collect();
     let script = words.context("the command is no UTF-8")?.join(" ");
     let mut failed = None;
@@ -111,29 +115,68 @@ fn run_one(choice: &Choice) -> anyhow::Result<ExitCode> {
 }
 
 fn shell(choice: &Choice) -> anyhow::Result<ExitCode> {
-    let Some((kernel, programs)) = prepare(choice.series)? else { return Ok(ExitCode::FAILURE) };
+    let Some((kernel, programs)) = prepare_one(choice.series)? else { return Ok(ExitCode::FAILURE) };
     guest(choice.series, &kernel, choice.layout, &programs).shell()?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Steps on stderr: stdout is the guest's.
-fn prepare(series: &Series) -> anyhow::Result<Option<(Kernel, Vec<Program>)>> {
+fn test(arguments: &mut Parser) -> anyhow::Result<ExitCode> {
+    let (mut chosen, mut layouts, mut at_once) = (Vec::new(), &[Layout::Hybrid][..], matrix::AT_ONCE);
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Arg::Long("all") => layouts = &Layout::ALL,
+            Arg::Long("v2-only") => layouts = &[Layout::V2Only],
+            Arg::Long("jobs") => at_once = arguments.value()?.parse()?,
+            Arg::Value(name) => chosen.push(Series::named(&name.string()?)?),
+            _ => return Err(argument.unexpected().into()),
+        }
+    }
+    if chosen.is_empty() {
+        chosen.extend(SERIES);
+    }
+    let Some((kernels, programs)) = prepare(&chosen, Steps::new)? else { return Ok(ExitCode::FAILURE) };
+    let pairs = chosen.iter().zip(&kernels);
+    let guests =
+        pairs.flat_map(|(series, kernel)| layouts.iter().map(move |layout| (series, kernel, *layout)));
+    let guests = guests.map(|(series, kernel, layout)| {
+        let name = format!("{}-{}", series.name, layout.name());
+        (series.name, Guest { name, kernel, layout, programs: &programs })
+    });
+    println!("\n{}", matrix::heading());
+    let examined = matrix::run(guests.collect(), at_once, |one| println!("{}", one.row()))?;
+    println!();
+    for one in &examined {
+        print!("{}", one.complaint());
+    }
+    let right = examined.iter().filter(|one| one.is_right()).count();
+    println!("{right} of {} guests as expected", examined.len());
+    Ok(if right == examined.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Installs, fetches and builds what guests need.
+fn prepare(
+    chosen: &[&Series],
+    steps: impl FnOnce(usize) -> anyhow::Result<Steps>,
+) -> anyhow::Result<Option<(Vec<Kernel>, Vec<Program>)>> {
     let needs: Vec<_> = packages::missing_for_guests().into_iter().collect();
-    let mut steps = Steps::on_stderr(needs.len() + 3)?;
-    if !setup::install(needs, &mut steps) {
+    let mut steps = steps(needs.len() + chosen.len() + 2)?;
+    if !setup::install(needs, &mut steps) || steps.run("base packages for guests", base::fetch).is_none() {
         return Ok(None);
     }
-    let base = steps.run("base packages for guests", base::fetch);
-    let kernel = steps.run(&fetching(series), |log| series.fetch(log));
-    let programs = steps.run(BUILD, programs::build);
-    Ok(base.and(kernel.zip(programs)))
+    let mut kernels = Vec::new();
+    for series in chosen {
+        let name = format!("kernel {} of {}", series.name, series.suite);
+        let Some(kernel) = steps.run(&name, |log| series.fetch(log)) else { return Ok(None) };
+        kernels.push(kernel);
+    }
+    Ok(Some(kernels).zip(steps.run("build of the static programs", programs::build)))
 }
 
-fn fetching(series: &Series) -> String {
-    format!("kernel {} of {}", series.name, series.suite)
+/// For one guest, with the steps on stderr: stdout is the guest's.
+fn prepare_one(series: &Series) -> anyhow::Result<Option<(Kernel, Vec<Program>)>> {
+    let prepared = prepare(&[series], Steps::on_stderr)?;
+    Ok(prepared.and_then(|(mut kernels, programs)| kernels.pop().zip(Some(programs))))
 }
-
-const BUILD: &str = "build of the static programs";
 
 fn guest<'a>(series: &Series, kernel: &'a Kernel, layout: Layout, programs: &'a [Program]) -> Guest<'a> {
     // Two at once must not write to the same files.

@@ -80,8 +80,13 @@ impl Guest<'_> {
         if status.success() { Ok(()) } else { bail!("{} died{}", self.name, files.last_words()) }
     }
 
+    /// Its files on this side: the console's text, and what else is put there.
+    pub fn folder(&self) -> PathBuf {
+        host::target().join("xtask/vm").join(&self.name)
+    }
+
     fn prepare(&self, job: &Job) -> anyhow::Result<Files> {
-        let folder = host::target().join("xtask/vm").join(&self.name);
+        let folder = self.folder();
         kernel::empty(&folder)?;
         let files = Files {
             image: self.kernel.image.clone(),

@@ -5,9 +5,12 @@
 
 pub mod base;
 mod cpio;
+mod expected;
+mod findings;
 pub mod guest;
 pub mod initramfs;
 pub mod kernel;
+pub mod matrix;
 mod modules;
 pub mod programs;
 
