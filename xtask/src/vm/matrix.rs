@@ -3,11 +3,10 @@
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Write as _;
 use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
-
-use anyhow::Context as _;
 
 use super::expected::Table;
 use super::findings::{self, Finding, Outcome, Part};
@@ -60,10 +59,16 @@ pub fn run(
 }
 
 fn examine(kernel: &str, guest: &Guest<'_>, table: &Table) -> anyhow::Result<(Vec<Finding>, Vec<String>)> {
-    let mut output = Vec::new();
-    let ran = guest.run(findings::script(), LIMIT, |line| output.extend_from_slice(line));
     let file = guest.folder().join("output");
-    fs::write(&file, &output).with_context(|| format!("could not write {}", file.display()))?;
+    let (mut output, mut kept) = (Vec::new(), None);
+    let ran = guest.run(findings::script(), LIMIT, |line| {
+        output.extend_from_slice(line);
+        // As it comes, for a person who waits; the guest's folder is there once it runs.
+        let kept = kept.get_or_insert_with(|| fs::File::create(&file));
+        if let Ok(kept) = kept {
+            kept.write_all(line).unwrap_or_default();
+        }
+    });
     ran?;
     let findings = findings::read(&String::from_utf8_lossy(&output));
     let differences = table.differences(kernel, guest.layout, &findings);
