@@ -30,5 +30,6 @@ pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
 #[repr(C)]
 pub struct Scratch {
     pub record: TaskRecord,
-    pub stack: [u64; STACK_FRAMES],
+    /// The last word is never used: 5.10's verifier takes any length that fits the mask of lengths to be possible.
+    pub stack: [u64; STACK_FRAMES + 1],
 }

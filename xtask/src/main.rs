@@ -9,6 +9,7 @@ mod readme;
 mod setup;
 mod step;
 mod tasks;
+mod vm;
 
 fn main() -> ExitCode {
     let mut arguments = lexopt::Parser::from_env();

@@ -19,6 +19,32 @@ pub struct Steps {
     started: usize,
     failed: usize,
     logs: PathBuf,
+    screen: Screen,
+}
+
+/// Where the lines go.
+#[derive(Clone, Copy)]
+enum Screen {
+    Stdout,
+    Stderr,
+}
+
+impl Screen {
+    fn is_terminal(self) -> bool {
+        match self {
+            Screen::Stdout => std::io::stdout().is_terminal(),
+            Screen::Stderr => std::io::stderr().is_terminal(),
+        }
+    }
+
+    fn print(self, text: &str) {
+        match self {
+            Screen::Stdout => print!("{text}"),
+            Screen::Stderr => eprint!("{text}"),
+        }
+        // A lost flush only delays what the reader sees.
+        std::io::stdout().flush().unwrap_or_default();
+    }
 }
 
 impl Steps {
@@ -26,7 +52,12 @@ impl Steps {
     pub fn new(total: usize) -> anyhow::Result<Self> {
         let logs = host::target().join("xtask");
         fs::create_dir_all(&logs).with_context(|| format!("could not make {}", logs.display()))?;
-        Ok(Steps { total, started: 0, failed: 0, logs })
+        Ok(Steps { total, started: 0, failed: 0, logs, screen: Screen::Stdout })
+    }
+
+    /// With the lines on stderr, where stdout is for something else.
+    pub fn on_stderr(total: usize) -> anyhow::Result<Self> {
+        Ok(Steps { screen: Screen::Stderr, ..Self::new(total)? })
     }
 
     /// Number of steps that failed so far.
@@ -41,7 +72,7 @@ impl Steps {
         let title = format!("[{}/{}] {name}", self.started, self.total);
         let begun = Instant::now();
         let path = self.logs.join(format!("{}.log", file_name(name)));
-        let line = Line::start(title, path.clone(), begun);
+        let line = Line::start(title, path.clone(), begun, self.screen);
         match Log::create(path.clone()).and_then(|log| work(&log)) {
             Ok(value) => {
                 line.finish("ok", begun, &value.note());
@@ -51,8 +82,10 @@ impl Steps {
                 self.failed += 1;
                 line.finish("FAILED", begun, "");
                 let log = fs::read(&path).unwrap_or_default();
-                println!("{}", without_progress(&String::from_utf8_lossy(&log)));
-                println!("--- {name}: {error:#}\n--- (all of the above is in {})", path.display());
+                let log = without_progress(&String::from_utf8_lossy(&log));
+                let file = path.display();
+                let text = format!("{log}\n--- {name}: {error:#}\n--- (all of the above is in {file})\n");
+                self.screen.print(&text);
                 None
             }
         }
@@ -63,6 +96,12 @@ impl Steps {
 pub trait Outcome {
     /// Shown behind `ok`; empty for nothing.
     fn note(&self) -> String;
+}
+
+impl<T> Outcome for Vec<T> {
+    fn note(&self) -> String {
+        String::new()
+    }
 }
 
 impl Outcome for () {
@@ -155,61 +194,54 @@ fn file_name(name: &str) -> String {
 /// The line of a running step. On a terminal it shows the elapsed time and the last line of the log.
 struct Line {
     title: String,
+    screen: Screen,
     ticker: Option<(Sender<()>, JoinHandle<()>)>,
 }
 
 impl Line {
-    fn start(title: String, log: PathBuf, begun: Instant) -> Self {
-        if !std::io::stdout().is_terminal() {
-            print!("{title} ... ");
-            flush();
-            return Line { title, ticker: None };
+    fn start(title: String, log: PathBuf, begun: Instant, screen: Screen) -> Self {
+        if !screen.is_terminal() {
+            screen.print(&format!("{title} ... "));
+            return Line { title, screen, ticker: None };
         }
         let (stop, stopped) = mpsc::channel();
         let text = title.clone();
         let thread = thread::spawn(move || {
             loop {
-                draw(&text, begun.elapsed(), &last_line(&log));
+                draw(screen, &text, begun.elapsed(), &last_line(&log));
                 match stopped.recv_timeout(Duration::from_millis(200)) {
                     Err(RecvTimeoutError::Timeout) => {}
                     Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
                 }
             }
         });
-        Line { title, ticker: Some((stop, thread)) }
+        Line { title, screen, ticker: Some((stop, thread)) }
     }
 
     fn finish(self, word: &str, begun: Instant, note: &str) {
         let text = format!("{word} {:.1} s  {note}", begun.elapsed().as_secs_f64());
         let text = text.trim_end();
         match self.ticker {
-            None => println!("{text}"),
+            None => self.screen.print(&format!("{text}\n")),
             Some((stop, thread)) => {
                 drop(stop);
                 // The ticker ends on the dropped sender; were it to panic, only the moving line would be lost.
                 if thread.join().is_err() {
-                    println!();
+                    self.screen.print("\n");
                 }
-                println!("\r\x1b[2K{} ... {text}", self.title);
+                self.screen.print(&format!("\r\x1b[2K{} ... {text}\n", self.title));
             }
         }
-        flush();
     }
 }
 
 /// Terminals narrower than this wrap the moving line, which then leaves traces; nothing worse.
 const WIDTH: usize = 79;
 
-fn draw(title: &str, elapsed: Duration, last: &str) {
+fn draw(screen: Screen, title: &str, elapsed: Duration, last: &str) {
     let text = format!("{title} ... {} s  {last}", elapsed.as_secs());
     let text: String = text.chars().take(WIDTH).collect();
-    print!("\r\x1b[2K{text}");
-    flush();
-}
-
-/// A lost flush only delays what the reader sees.
-fn flush() {
-    std::io::stdout().flush().unwrap_or_default();
+    screen.print(&format!("\r\x1b[2K{text}"));
 }
 
 /// The last line of a log that may be growing, without control characters.

@@ -99,9 +99,27 @@ pub(super) fn refusal(error: &ProgramError) -> String {
 /// The verifier ends its log with statistics (`kernel/bpf/verifier.c`, `print_verification_stats`).
 fn is_reason(line: &str) -> bool {
     !line.is_empty()
-        && !["processed ", "stack depth ", "verification time "].iter().any(|s| line.starts_with(s))
+        && !["processed ", "stack depth ", "subprog ", "verification time "]
+            .iter()
+            .any(|s| line.starts_with(s))
 }
 
 fn errno(error: &std::io::Error) -> String {
     error.raw_os_error().map_or_else(|| error.to_string(), |code| format!("{:?}", Errno::from_raw(code)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_reason;
+
+    #[test]
+    fn statistics_behind_the_verifier_s_reason_are_no_reason() {
+        // The end of a log of 7.3.
+        let log = "access beyond the end of member on_cpu (mend:53) in struct task_struct with off 52 size 4\n\
+                   verification time 60641 usec\nstack depth max 0\n\
+                   subprog 1 (<unknown>) static insns_self 0 insns_total 0 stack 0\n\
+                   processed 1813 insns (limit 1000000) max_states_per_insn 4\n";
+        let reason = log.lines().rev().find(|line| is_reason(line));
+        assert!(reason.is_some_and(|reason| reason.starts_with("access beyond")), "{reason:?}");
+    }
 }

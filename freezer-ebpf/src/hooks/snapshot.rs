@@ -155,7 +155,8 @@ unsafe fn marks_of(who: Kernel, state: u32) -> u32 {
     let mut marks = 0;
     // SAFETY: `who` is a task whose type the verifier knows.
     unsafe {
-        if let Some(on_cpu) = Typed::load::<i32>(who, &TASK_ON_CPU) {
+        // An int, in 7.3 (seen) a byte, and never more than 1: its first byte tells in both.
+        if let Some(on_cpu) = Typed::load::<u8>(who, &TASK_ON_CPU) {
             marks |= HAS_ON_CPU | if on_cpu == 0 { 0 } else { ON_CPU };
         }
         if task::frozen_v1::<Typed>(who, state) {

@@ -22,51 +22,101 @@ pub struct Package {
 /// Downloads the package into `folder` (reused from there when it was) and returns the file. The caller checks its
 /// checksum: the suite's signature is not asked for, as an older release may not have its key.
 pub fn download(package: &Package, folder: &Path, log: &Log) -> anyhow::Result<PathBuf> {
-    ensure!(
-        host::find_program("apt-get").is_some() && host::find_program("dpkg-deb").is_some(),
-        "this machine has no apt-get and dpkg-deb"
-    );
-    let private = folder.join(package.suite);
-    for part in ["lists/partial", "cache/archives/partial", "state"] {
-        let path = private.join(part);
-        fs::create_dir_all(&path).with_context(|| format!("could not make {}", path.display()))?;
-    }
+    let suite = Suite::open(package.suite, folder, Trust::CheckedByCaller)?;
     // apt writes the `:` of an epoch as %3a; none of the versions used here has one.
-    let file = private.join(format!("{}_{}_all.deb", package.name, package.version));
+    let file = suite.private.join(format!("{}_{}_all.deb", package.name, package.version));
     if file.is_file() {
         return Ok(file);
     }
-    let list = private.join("sources.list");
-    fs::write(&list, format!("deb [trusted=yes] {} {} main\n", mirror()?, package.suite))
-        .with_context(|| format!("could not write {}", list.display()))?;
-    let wanted = format!("{}={}", package.name, package.version);
-    log.run(apt_get(&private).arg("update"))
-        .with_context(|| format!("the list of packages of {} could not be fetched", package.suite))?;
-    log.run(apt_get(&private).args(["download", &wanted]).current_dir(&private))
-        .with_context(|| format!("{wanted} could not be fetched from {}", package.suite))?;
-    ensure!(file.is_file(), "apt-get downloaded {wanted}, but there is no {}", file.display());
+    suite.update(log)?;
+    suite.download(&[format!("{}={}", package.name, package.version)], &suite.private, log)?;
+    ensure!(file.is_file(), "apt-get downloaded {}, but there is no {}", package.name, file.display());
     Ok(file)
 }
 
-/// apt-get with lists, state and cache of its own.
-fn apt_get(private: &Path) -> Command {
-    let mut command = Command::new("apt-get");
-    let at = |name: &str| private.join(name).display().to_string();
-    for option in [
-        format!("Dir::Etc::sourcelist={}", at("sources.list")),
-        "Dir::Etc::sourceparts=-".into(),
-        format!("Dir::State={}", at("state")),
-        format!("Dir::State::lists={}", at("lists")),
-        "Dir::State::status=/var/lib/dpkg/status".into(),
-        format!("Dir::Cache={}", at("cache")),
-        "Acquire::Languages=none".into(),
-        // Root's home is closed to the user that apt otherwise downloads as.
-        "APT::Sandbox::User=root".into(),
-    ] {
-        command.arg("-o").arg(option);
-    }
-    command
+/// Who vouches for what is downloaded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// The suite's signature.
+    Signature,
+    /// The caller, who knows the checksum.
+    CheckedByCaller,
 }
+
+/// One suite of the mirror this machine uses, with lists, state and cache of its own.
+pub struct Suite {
+    name: String,
+    private: PathBuf,
+}
+
+impl Suite {
+    /// Prepares its folder below `folder`; nothing is fetched yet.
+    pub fn open(name: &str, folder: &Path, trust: Trust) -> anyhow::Result<Self> {
+        ensure!(
+            host::find_program("apt-get").is_some() && host::find_program("dpkg-deb").is_some(),
+            "this machine has no apt-get and dpkg-deb"
+        );
+        let private = folder.join(name);
+        for part in ["lists/partial", "cache/archives/partial", "state"] {
+            let path = private.join(part);
+            fs::create_dir_all(&path).with_context(|| format!("could not make {}", path.display()))?;
+        }
+        let option = match trust {
+            Trust::CheckedByCaller => "[trusted=yes] ".to_owned(),
+            // The package debian-archive-keyring holds the keys of all releases, apt's own trust those of some.
+            Trust::Signature if Path::new(KEYRING).is_file() => format!("[signed-by={KEYRING}] "),
+            Trust::Signature => String::new(),
+        };
+        let list = private.join("sources.list");
+        fs::write(&list, format!("deb {option}{} {name} main\n", mirror()?))
+            .with_context(|| format!("could not write {}", list.display()))?;
+        Ok(Suite { name: name.to_owned(), private })
+    }
+
+    /// Fetches the list of its packages.
+    pub fn update(&self, log: &Log) -> anyhow::Result<()> {
+        log.run(self.command("apt-get").arg("update"))
+            .with_context(|| format!("the list of packages of {} could not be fetched", self.name))
+    }
+
+    /// The packages that a package needs, without alternatives.
+    pub fn depends(&self, package: &str) -> anyhow::Result<Vec<String>> {
+        let text = host::output_of(self.command("apt-cache").args(["depends", package]))
+            .with_context(|| format!("{} has no package {package}", self.name))?;
+        let needed = text.lines().filter_map(|line| line.trim_start().strip_prefix("Depends: "));
+        Ok(needed.map(|name| name.trim_matches(['<', '>']).to_owned()).collect())
+    }
+
+    /// Downloads packages, named as for apt, into a folder.
+    pub fn download(&self, wanted: &[String], into: &Path, log: &Log) -> anyhow::Result<()> {
+        log.run(self.command("apt-get").arg("download").args(wanted).current_dir(into))
+            .with_context(|| format!("{} could not be fetched from {}", wanted.join(" "), self.name))
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        let at = |name: &str| self.private.join(name).display().to_string();
+        for option in [
+            format!("Dir::Etc::sourcelist={}", at("sources.list")),
+            "Dir::Etc::sourceparts=-".into(),
+            format!("Dir::State={}", at("state")),
+            format!("Dir::State::lists={}", at("lists")),
+            "Dir::State::status=/var/lib/dpkg/status".into(),
+            format!("Dir::Cache={}", at("cache")),
+            "Acquire::Languages=none".into(),
+            // Descriptions for software centres, a third of what `update` fetches.
+            "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false".into(),
+            // Root's home is closed to the user that apt otherwise downloads as.
+            "APT::Sandbox::User=root".into(),
+        ] {
+            command.arg("-o").arg(option);
+        }
+        command
+    }
+}
+
+/// Debian's keys, current and past.
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// The Debian mirror this machine uses, as its own apt knows it.
 fn mirror() -> anyhow::Result<String> {

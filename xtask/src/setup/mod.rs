@@ -2,10 +2,10 @@
 
 use crate::step::{Log, Steps};
 
-mod apt;
+pub mod apt;
 mod components;
 mod core_source;
-mod packages;
+pub mod packages;
 pub mod tools;
 
 /// Installs something; returns a few words for the step's line.

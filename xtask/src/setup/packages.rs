@@ -22,9 +22,25 @@ const PROGRAMS: &[Program] = &[
     Program { name: "runc", package: "runc" },
 ];
 
+/// What guests need (`xtask/src/vm`).
+const FOR_GUESTS: &[Program] = &[
+    Program { name: "qemu-system-x86_64", package: "qemu-system-x86" },
+    // Modules of newer kernels are compressed.
+    Program { name: "xz", package: "xz-utils" },
+];
+
 /// The packages whose programs are not here.
 pub fn missing() -> Option<Need> {
-    let packages: Vec<&'static str> = PROGRAMS
+    absent(PROGRAMS)
+}
+
+/// The same for guests.
+pub fn missing_for_guests() -> Option<Need> {
+    absent(FOR_GUESTS)
+}
+
+fn absent(programs: &[Program]) -> Option<Need> {
+    let packages: Vec<&'static str> = programs
         .iter()
         .filter(|program| find_program(program.name).is_none())
         .map(|found| found.package)

@@ -13,6 +13,7 @@ mod lint;
 mod readme;
 mod setup;
 mod test;
+mod vm;
 
 /// One entry of the workshop.
 pub struct Task {
@@ -75,6 +76,12 @@ pub const TASKS: &[Task] = &[
         options: "[--check]",
         summary: "rebuild the committed eBPF object; --check only compares",
         run: ebpf::run,
+    },
+    Task {
+        name: "vm",
+        options: "list|run|test|shell ...",
+        summary: "the same on other kernels, in qemu; `vm help` says more",
+        run: vm::run,
     },
     Task {
         name: "readme",

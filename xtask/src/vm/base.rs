@@ -1,0 +1,74 @@
+//! The little user space of a guest: busybox, and the programs the lab calls, from Debian's packages.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::Context;
+
+use super::cpio::Archive;
+use super::kernel::{empty, list, unpack};
+use crate::setup::apt::{Suite, Trust};
+use crate::step::Log;
+
+/// The release they are from.
+const SUITE: &str = "bookworm";
+
+/// busybox, and what `mkfs.ext4` needs.
+const PACKAGES: &[&str] =
+    &["busybox-static", "e2fsprogs", "libext2fs2", "libcom-err2", "libblkid1", "libuuid1", "libss2", "libc6"];
+
+/// The programs and configuration that are taken out of them; of the libraries all.
+const FILES: &[&str] = &["bin/busybox", "sbin/mke2fs", "sbin/mkfs.ext4", "etc/mke2fs.conf"];
+
+/// Where the packages are unpacked.
+fn folder() -> anyhow::Result<PathBuf> {
+    Ok(super::cache()?.join("base"))
+}
+
+/// Whether they were fetched before.
+pub fn is_kept() -> anyhow::Result<bool> {
+    Ok(folder()?.is_dir())
+}
+
+/// Fetches them.
+pub fn fetch(log: &Log) -> anyhow::Result<()> {
+    let _turn = super::fetching()?;
+    if is_kept()? {
+        return Ok(());
+    }
+    let scratch = folder()?.with_extension("unpacking");
+    empty(&scratch)?;
+    let suite = Suite::open(SUITE, &super::cache()?.join("apt"), Trust::Signature)?;
+    suite.update(log)?;
+    let wanted: Vec<_> = PACKAGES.iter().map(|&name| name.to_owned()).collect();
+    unpack(&suite, &wanted, &scratch, log)?;
+    fs::rename(&scratch, folder()?).context("could not put the packages in their place")
+}
+
+/// The guest's root without the job.
+pub fn archive() -> anyhow::Result<Vec<u8>> {
+    const LIBRARIES: &str = "lib/x86_64-linux-gnu";
+    let root = folder()?;
+    let mut archive = Archive::default();
+    for path in [
+        "bin", "dev", "etc", "lib", LIBRARIES, "lib64", "proc", "root", "run", "sbin", "sys", "tmp", "usr",
+        "usr/bin", "usr/sbin", "var", "var/lib", "vm",
+    ] {
+        archive.directory(path);
+    }
+    // The kernel opens it for `/init` before anything is mounted.
+    archive.device("dev/console", (5, 1));
+    archive.file("init", include_bytes!("init.sh"));
+    for file in FILES {
+        archive.copy(file, &root.join(file))?;
+    }
+    archive.link("lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2");
+    // Some packages of this release have their libraries below /usr, where both are one on an installed system.
+    for place in [root.join(LIBRARIES), root.join("usr").join(LIBRARIES)] {
+        for library in list(&place)?.into_iter().filter(|path| !path.is_dir()) {
+            let name = library.file_name().and_then(|name| name.to_str()).context("a library's name")?;
+            archive.copy(&format!("{LIBRARIES}/{name}"), &library)?;
+        }
+    }
+    Ok(archive.finish())
+}

@@ -1,0 +1,135 @@
+//! What is known to differ from kernel to kernel, and why: `expected.txt` beside this file.
+
+use anyhow::{Context, ensure};
+
+use super::findings::{Finding, Outcome, Part};
+use super::{Layout, kernel};
+
+/// One line of the table.
+struct Expectation {
+    kernels: Vec<String>,
+    layout: Option<Layout>,
+    part: Part,
+    outcome: Outcome,
+    name: String,
+    line: &'static str,
+}
+
+/// The table.
+pub struct Table(Vec<Expectation>);
+
+/// `all` in the columns for kernels and layouts.
+const ALL: &str = "all";
+
+impl Table {
+    /// Reads it.
+    pub fn read() -> anyhow::Result<Self> {
+        Self::parse(include_str!("expected.txt"))
+    }
+
+    fn parse(text: &'static str) -> anyhow::Result<Self> {
+        let lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+        lines.map(Expectation::parse).collect::<anyhow::Result<_>>().map(Table)
+    }
+
+    /// What one guest's findings and the table do not have in common, in words: nothing is as it should be.
+    pub fn differences(&self, kernel: &str, layout: Layout, findings: &[Finding]) -> Vec<String> {
+        let here: Vec<_> = self.0.iter().filter(|line| line.is_for(kernel, layout)).collect();
+        let unexplained = findings.iter().filter(|finding| finding.outcome != Outcome::Right);
+        let unexplained = unexplained.filter(|finding| !here.iter().any(|line| line.explains(finding)));
+        let unexplained = unexplained.map(|finding| {
+            let Finding { part, name, outcome, detail } = finding;
+            format!("{} {}: {name}: {}", part.name(), outcome.name(), detail.trim_end())
+        });
+        let vain = here.iter().filter(|line| !findings.iter().any(|finding| line.explains(finding)));
+        let vain = vain.map(|line| format!("did not occur, though expected.txt says so: {}", line.line));
+        unexplained.chain(vain).collect()
+    }
+}
+
+impl Expectation {
+    /// `KERNELS | LAYOUT | PART | OUTCOME | NAME | WHY`
+    fn parse(line: &'static str) -> anyhow::Result<Self> {
+        let columns: Vec<_> = line.split('|').map(str::trim).collect();
+        let parsed = match columns[..] {
+            [kernels, layout, part, outcome, name, why] if !why.is_empty() => (|| {
+                Some(Expectation {
+                    kernels: match kernels {
+                        ALL => kernel::SERIES.iter().map(|series| series.name.to_owned()).collect(),
+                        some => some.split_whitespace().map(str::to_owned).collect(),
+                    },
+                    layout: match layout {
+                        ALL => None,
+                        one => Some(Layout::ALL.into_iter().find(|layout| layout.name() == one)?),
+                    },
+                    part: Part::ALL.into_iter().find(|one| one.name() == part)?,
+                    outcome: Outcome::named(outcome)?,
+                    name: name.to_owned(),
+                    line,
+                })
+            })(),
+            _ => None,
+        };
+        let parsed =
+            parsed.with_context(|| format!("expected.txt has a line that cannot be read: {line}"))?;
+        let known = |name: &String| kernel::SERIES.iter().any(|series| series.name == name);
+        ensure!(parsed.kernels.iter().all(known), "expected.txt names a kernel there is not: {line}");
+        Ok(parsed)
+    }
+
+    fn is_for(&self, kernel: &str, layout: Layout) -> bool {
+        self.kernels.iter().any(|name| name == kernel) && self.layout.is_none_or(|one| one == layout)
+    }
+
+    /// A name that ends in `*` stands for all that begin so.
+    fn explains(&self, finding: &Finding) -> bool {
+        let named = match self.name.strip_suffix('*') {
+            Some(beginning) => finding.name.starts_with(beginning),
+            None => finding.name == self.name,
+        };
+        named && self.part == finding.part && self.outcome == finding.outcome
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &str = "# kernels | layout | part | outcome | name | why\n\
+                         6.1 5.10 | all | doctor | lost | v1 task->blocker | no such member\n\
+                         all | v2-only | lab | no-v1 | * | nothing to freeze\n";
+
+    fn finding(part: Part, name: &str, outcome: Outcome) -> Finding {
+        Finding { part, name: name.to_owned(), outcome, detail: "why".to_owned() }
+    }
+
+    fn differences(kernel: &str, layout: Layout, findings: &[Finding]) -> Vec<String> {
+        Table::parse(TABLE).expect("a table").differences(kernel, layout, findings)
+    }
+
+    #[test]
+    fn a_difference_with_a_reason_is_none() {
+        let lost = finding(Part::Doctor, "v1 task->blocker", Outcome::Lost);
+        assert!(differences("6.1", Layout::Hybrid, std::slice::from_ref(&lost)).is_empty());
+        let elsewhere = differences("6.12", Layout::Hybrid, &[lost]);
+        assert_eq!(elsewhere, ["doctor lost: v1 task->blocker: why"]);
+    }
+
+    #[test]
+    fn a_reason_without_a_difference_is_one() {
+        let none = differences("6.1", Layout::Hybrid, &[]);
+        assert_eq!(none.len(), 1);
+        assert!(none[0].starts_with("did not occur"), "{none:?}");
+    }
+
+    #[test]
+    fn a_name_can_stand_for_all_that_begin_so_but_for_one_outcome_only() {
+        let missing = [finding(Part::Lab, "a", Outcome::NoV1), finding(Part::Lab, "b", Outcome::Missing)];
+        assert_eq!(differences("6.12", Layout::V2Only, &missing), ["lab missing: b: why"]);
+    }
+
+    #[test]
+    fn the_table_of_this_repository_can_be_read() {
+        Table::read().expect("a table");
+    }
+}

@@ -1,0 +1,266 @@
+//! What a guest's run shows, read from what its programs print.
+
+/// One thing looked at, and what came of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Finding {
+    /// The program that looked.
+    pub part: Part,
+    /// What it looked at: a case and its hierarchy, a test, a hook.
+    pub name: String,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// In words, where there is more to say.
+    pub detail: String,
+}
+
+/// The parts of a run, in their order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Part {
+    /// `freezer-agent doctor`: what loads on this kernel.
+    Doctor,
+    /// `freezer-lab all`: stuck freezes explained.
+    Lab,
+    /// The kernel's own checklist, through the agent.
+    Selftests,
+}
+
+/// What may come of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// As it should be.
+    Right,
+    /// Not as it should be.
+    Wrong,
+    /// The kernel lacks what it needs.
+    Missing,
+    /// It needs the v1 freezer, and none is mounted.
+    NoV1,
+    /// A source of knowledge the agent does without.
+    Lost,
+}
+
+impl Part {
+    /// All, in their order.
+    pub const ALL: [Part; 3] = [Part::Doctor, Part::Lab, Part::Selftests];
+
+    /// As in the table of expectations.
+    pub fn name(self) -> &'static str {
+        match self {
+            Part::Doctor => "doctor",
+            Part::Lab => "lab",
+            Part::Selftests => "selftests",
+        }
+    }
+
+    /// How a guest runs it.
+    fn command(self) -> &'static str {
+        match self {
+            Part::Doctor => "freezer-agent doctor",
+            Part::Lab => "freezer-lab all --score",
+            Part::Selftests => "tests/kernel_selftests --test-threads=1",
+        }
+    }
+}
+
+impl Outcome {
+    /// As in the table of expectations.
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::Right => "right",
+            Outcome::Wrong => "wrong",
+            Outcome::Missing => "missing",
+            Outcome::NoV1 => "no-v1",
+            Outcome::Lost => "lost",
+        }
+    }
+
+    /// By that name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Outcome::Right, Outcome::Wrong, Outcome::Missing, Outcome::NoV1, Outcome::Lost]
+            .into_iter()
+            .find(|outcome| outcome.name() == name)
+    }
+}
+
+/// Around each part; no program prints it.
+const MARK: char = '\x1e';
+
+/// The script that runs all parts.
+pub fn script() -> String {
+    let part = |part: Part| {
+        let name = part.name();
+        format!("printf '\\036begin {name}\\n'; {}; printf '\\036end {name}\\n'\n", part.command())
+    };
+    format!("cd /vm/bin\n{}", Part::ALL.map(part).concat())
+}
+
+/// Reads the output of that script. A part that did not begin, or found nothing, is a finding itself.
+pub fn read(output: &str) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for part in Part::ALL {
+        let begin = format!("{MARK}begin {}\n", part.name());
+        let end = format!("{MARK}end {}\n", part.name());
+        let text =
+            output.split_once(&begin).and_then(|(_, rest)| rest.split_once(&end)).map(|(text, _)| text);
+        let found = match part {
+            Part::Doctor => doctor(text.unwrap_or_default()),
+            Part::Lab => lab(text.unwrap_or_default()),
+            Part::Selftests => selftests(text.unwrap_or_default()),
+        };
+        if text.is_none() || !found.iter().any(|finding| finding.outcome == Outcome::Right) {
+            let detail = "it printed nothing that is right".to_owned();
+            all.push(Finding { part, name: part.name().to_owned(), outcome: Outcome::Wrong, detail });
+        }
+        all.extend(found);
+    }
+    all
+}
+
+/// `  mode      bpf`, `  without   NAME: WHY` below `v1 freezer` and `v2 freezer`.
+fn doctor(text: &str) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let mut freezer = "";
+    for line in text.lines() {
+        let words = line.trim_start();
+        if let Some(name) = line.strip_suffix(" freezer") {
+            freezer = name;
+        } else if let Some(mode) = words.strip_prefix("mode ") {
+            found.push(Finding {
+                part: Part::Doctor,
+                name: format!("{freezer} mode {}", mode.trim()),
+                outcome: if mode.trim() == "bpf" { Outcome::Right } else { Outcome::Lost },
+                detail: String::new(),
+            });
+        } else if let Some(lost) = words.strip_prefix("without ") {
+            let (name, detail) = lost.split_once(": ").unwrap_or((lost, ""));
+            found.push(Finding {
+                part: Part::Doctor,
+                name: format!("{freezer} {}", name.trim()),
+                outcome: Outcome::Lost,
+                detail: detail.to_owned(),
+            });
+        }
+    }
+    found
+}
+
+/// `NAME v1 ok ok WRONG ...`, then what is wrong, indented; `NAME missing here: WHY`.
+fn lab(text: &str) -> Vec<Finding> {
+    let mut found: Vec<Finding> = Vec::new();
+    for line in text.lines().skip(1).take_while(|line| !line.is_empty()) {
+        if line.starts_with(' ') {
+            if let Some(last) = found.last_mut() {
+                last.detail += line.trim();
+                last.detail.push('\n');
+            }
+            continue;
+        }
+        let mut words = line.split_whitespace();
+        let (case, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        if second == "missing" {
+            let detail = line.split_once("here: ").map_or("", |(_, why)| why).to_owned();
+            let outcome = if detail == "no v1 freezer is mounted" { Outcome::NoV1 } else { Outcome::Missing };
+            found.push(Finding { part: Part::Lab, name: case.to_owned(), outcome, detail });
+            continue;
+        }
+        let outcome = if words.any(|word| word == "WRONG") { Outcome::Wrong } else { Outcome::Right };
+        let name = format!("{case} {second}");
+        found.push(Finding { part: Part::Lab, name, outcome, detail: String::new() });
+    }
+    found
+}
+
+/// `test NAME ... ok`; what a test prints past the runner comes between, `SKIPPED: NAME: WHY` among it.
+fn selftests(text: &str) -> Vec<Finding> {
+    let mut found: Vec<Finding> = Vec::new();
+    let mut skipped: Option<&str> = None;
+    let mut running = None;
+    for line in text.lines() {
+        let mut rest = line;
+        if let Some((name, after)) = line.strip_prefix("test ").and_then(|line| line.split_once(" ... ")) {
+            (running, skipped, rest) = (Some(name), None, after);
+        }
+        if let Some(why) = rest.strip_prefix("SKIPPED: ") {
+            skipped = Some(why);
+        }
+        let right = match rest {
+            "ok" => true,
+            "FAILED" => false,
+            _ => continue,
+        };
+        let Some(name) = running.take() else { continue };
+        let outcome = match (right, skipped) {
+            (true, None) => Outcome::Right,
+            (true, Some(_)) => Outcome::Missing,
+            (false, _) => Outcome::Wrong,
+        };
+        let detail = skipped.take().unwrap_or_default().to_owned();
+        found.push(Finding { part: Part::Selftests, name: name.to_owned(), outcome, detail });
+    }
+    for finding in found.iter_mut().filter(|finding| finding.outcome == Outcome::Wrong) {
+        let begin = format!("---- {} stdout ----\n", finding.name);
+        if let Some((_, rest)) = text.split_once(&begin) {
+            rest.split("\n\n").next().unwrap_or_default().clone_into(&mut finding.detail);
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn short(found: &[Finding]) -> Vec<(&str, Outcome)> {
+        found.iter().map(|finding| (finding.name.as_str(), finding.outcome)).collect()
+    }
+
+    #[test]
+    fn a_row_of_the_lab_is_wrong_as_soon_as_one_column_is() {
+        let text = "case                 blockers  cause\n\
+                    fuse-read     v1     ok        ok  12\n\
+                    fuse-fsync    v2     ok        WRONG  12\n      Json, cause: fuse-request, not unknown\n\
+                    autofs        missing here: this kernel has no autofs filesystem\n\
+                    stopped       missing here: no v1 freezer is mounted\n\nblockers 100 %\n";
+        let found = lab(text);
+        assert_eq!(
+            short(&found),
+            [
+                ("fuse-read v1", Outcome::Right),
+                ("fuse-fsync v2", Outcome::Wrong),
+                ("autofs", Outcome::Missing),
+                ("stopped", Outcome::NoV1)
+            ]
+        );
+        assert_eq!(found[1].detail, "Json, cause: fuse-request, not unknown\n");
+    }
+
+    #[test]
+    fn a_test_that_says_it_was_skipped_did_not_pass() {
+        let text = "test simple ... ok\ntest mkdir ... SKIPPED: mkdir: no v1 freezer\nok\ntest stop ... FAILED\n\n\
+                    ---- stop stdout ----\nit hangs\n\nfailures:\n";
+        let found = selftests(text);
+        assert_eq!(
+            short(&found),
+            [("simple", Outcome::Right), ("mkdir", Outcome::Missing), ("stop", Outcome::Wrong)]
+        );
+        assert_eq!(found[2].detail, "it hangs");
+    }
+
+    #[test]
+    fn what_doctor_does_without_belongs_to_a_freezer() {
+        let text = "v1 freezer\n  mode      bpf\n  without   task->blocker: this kernel has none\n";
+        assert_eq!(
+            short(&doctor(text)),
+            [("v1 mode bpf", Outcome::Right), ("v1 task->blocker", Outcome::Lost)]
+        );
+    }
+
+    #[test]
+    fn a_part_that_did_not_begin_is_wrong() {
+        let found = read("\x1ebegin doctor\nv2 freezer\n  mode      bpf\n\x1eend doctor\n");
+        assert_eq!(
+            short(&found),
+            [("v2 mode bpf", Outcome::Right), ("lab", Outcome::Wrong), ("selftests", Outcome::Wrong)]
+        );
+    }
+}

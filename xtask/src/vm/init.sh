@@ -1,0 +1,60 @@
+#!/bin/busybox sh
+# The first process of a guest: mounts what the agent and the lab expect, runs /vm/job, tells its status on the second
+# serial port, powers off. /vm/layout says which cgroup hierarchies are wanted, /vm/mode whether there is a person.
+
+/bin/busybox --install -s /bin
+export PATH=/vm/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
+
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+mkdir -p /dev/pts /dev/shm
+mount -t devpts devpts /dev/pts
+mount -t tmpfs tmpfs /dev/shm
+mount -t tmpfs tmpfs /tmp
+mount -t tmpfs tmpfs /run
+mount -t tracefs tracefs /sys/kernel/tracing
+mount -t bpf bpf /sys/fs/bpf
+hostname guest
+ip link set lo up
+
+while read -r module; do
+    insmod "/vm/modules/$module"
+done </vm/modules/order
+mount -t fusectl fusectl /sys/fs/fuse/connections
+
+if [ "$(cat /vm/layout)" = v2-only ]; then
+    v2=/sys/fs/cgroup
+    mount -t cgroup2 cgroup2 $v2
+else
+    v2=/sys/fs/cgroup/unified
+    mount -t tmpfs tmpfs /sys/fs/cgroup
+    for controllers in freezer cpu,cpuacct cpuset memory blkio pids devices net_cls,net_prio perf_event hugetlb; do
+        mkdir "/sys/fs/cgroup/$controllers"
+        # A kernel may have a controller for v2 only, or not at all.
+        mount -t cgroup -o "$controllers" cgroup "/sys/fs/cgroup/$controllers" 2>/dev/null ||
+            rmdir "/sys/fs/cgroup/$controllers"
+    done
+    ln -s cpu,cpuacct /sys/fs/cgroup/cpu
+    mkdir $v2
+    mount -t cgroup2 cgroup2 $v2
+fi
+for controller in $(cat $v2/cgroup.controllers); do
+    echo "+$controller" >$v2/cgroup.subtree_control
+done
+
+cd /root || exit
+port=/dev/ttyS1
+if [ "$(cat /vm/mode)" = shell ]; then
+    stty -F $port sane 115200
+    setsid -c sh -l <$port >$port 2>&1
+else
+    # As bytes, without a carriage return before each end of line.
+    stty -F $port raw 115200
+    # Text as in a file: no colours.
+    TERM=dumb sh /vm/job </dev/null >$port 2>&1
+    printf '\036exit %s\n' $? >$port
+fi
+# Setting anything waits until all before it was sent.
+stty -F $port raw
+poweroff -f

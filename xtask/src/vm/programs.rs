@@ -1,0 +1,77 @@
+//! Our programs as guests run them: static, for a guest has no libraries of ours.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use anyhow::{Context, ensure};
+
+use crate::host;
+use crate::step::Log;
+
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// A profile of its own: emulated, an unoptimised agent is slow enough to miss what it looks for.
+const PROFILE: &str = "guest";
+
+/// Programs of the lab and the agent, as they are called in a guest.
+const PROGRAMS: &[&str] = &["freezer-agent", "freezer-lab", "freezer-demo", "freezer-bench"];
+
+/// Test files of the lab that run in guests.
+const TESTS: &[&str] = &["kernel_selftests"];
+
+/// Name below `/vm/bin`, and the file.
+pub type Program = (String, PathBuf);
+
+/// Builds them.
+pub fn build(log: &Log) -> anyhow::Result<Vec<Program>> {
+    let cargo = |what: &str| {
+        let mut command = host::cargo();
+        command
+            .env(
+                "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS",
+                "-C target-feature=+crt-static -C relocation-model=static",
+            )
+            .args([what, "--locked", "--target", TARGET, "--profile", PROFILE])
+            .args(["-p", "freezer-agent", "-p", "freezer-lab"]);
+        command
+    };
+    log.run(cargo("build").arg("--bins"))?;
+    let folder = host::target().join(TARGET).join(PROFILE);
+    let mut programs: Vec<_> = PROGRAMS.iter().map(|&name| (name.to_owned(), folder.join(name))).collect();
+
+    let mut tests = cargo("test");
+    tests.args(["--no-run", "--message-format=json"]).args(TESTS.iter().flat_map(|name| ["--test", name]));
+    let output =
+        tests.stdin(Stdio::null()).stderr(log.handle()?).output().context("could not start cargo")?;
+    ensure!(output.status.success(), "the tests could not be built");
+    let messages = String::from_utf8_lossy(&output.stdout);
+    for name in TESTS {
+        let file =
+            executable(&messages, name).with_context(|| format!("cargo names no program for {name}"))?;
+        programs.push((format!("tests/{name}"), file));
+    }
+    Ok(programs)
+}
+
+/// The test program that cargo says it built: its name ends in a number of cargo's own. The few words wanted are read
+/// without a JSON library, which this workshop would have to build first.
+fn executable(messages: &str, name: &str) -> Option<PathBuf> {
+    const KEY: &str = "\"executable\":\"";
+    let target = format!("\"name\":\"{name}\"");
+    let line = messages.lines().find(|line| line.contains(&target) && line.contains(KEY))?;
+    let (_, rest) = line.split_once(KEY)?;
+    rest.split_once('"').map(|(path, _)| path.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_test_program_is_found_among_cargo_s_messages() {
+        let messages = r#"{"reason":"compiler-artifact","target":{"name":"other"},"executable":null}
+{"reason":"compiler-artifact","target":{"kind":["test"],"name":"kernel_x"},"executable":"/t/kernel_x-0a1","fresh":true}"#;
+        assert_eq!(executable(messages, "kernel_x"), Some("/t/kernel_x-0a1".into()));
+        assert_eq!(executable(messages, "kernel_y"), None);
+    }
+}
