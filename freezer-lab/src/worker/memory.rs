@@ -21,7 +21,7 @@ const PIECE: usize = 64 << 20;
 const TO_TEAR_DOWN: usize = 48 << 30;
 
 /// Address space mincore(2) is asked about, nothing in it: about 0.2 s per TiB.
-const TO_LOOK_THROUGH: usize = 10 << 40;
+const TO_LOOK_THROUGH: usize = 16 << 40;
 
 /// Exits with a range of memory whose unmapping takes long (kernel/exit.c, `exit_mm`).
 pub(super) fn exit_with_much() -> Result<()> {
