@@ -80,8 +80,14 @@ impl Screen {
     /// `label` and `text` wrapped to the width, further lines under the first one's text.
     #[must_use]
     pub fn field(self, indent: usize, label: &str, text: &str) -> String {
-        let label = format!("{:indent$}{}", "", self.faint(format_args!("{label:<LABEL$}")));
-        self.hang(&label, indent + LABEL, text)
+        self.field_behind(indent, label, "", text)
+    }
+
+    /// The same with a branch of a tree before the text.
+    #[must_use]
+    pub fn field_behind(self, indent: usize, label: &str, branch: &str, text: &str) -> String {
+        let head = format!("{:indent$}{}{branch}", "", self.faint(format_args!("{label:<LABEL$}")));
+        self.hang(&head, indent + LABEL + branch.chars().count(), text)
     }
 
     /// `text` wrapped to the width behind `head`, which takes `column` columns; further lines under the first one's text.

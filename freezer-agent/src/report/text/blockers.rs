@@ -124,7 +124,7 @@ fn chain(blocker: &Blocker, screen: Screen) -> String {
             }
             _ => "",
         };
-        text += &screen.field(4, label, &format!("{}{}{again}", branch(depth), link(step)));
+        text += &screen.field_behind(4, label, &branch(depth), &format!("{}{again}", link(step)));
     }
     text
 }
