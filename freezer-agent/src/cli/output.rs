@@ -17,13 +17,22 @@ pub fn print(write: impl FnOnce(&mut BufWriter<StdoutLock<'_>>) -> io::Result<()
 
 /// Prints a session's document, for people or for scripts.
 pub fn document(document: &Document, as_json: bool) -> Result<(), Failure> {
-    print(|out| {
-        if as_json {
-            json::write(out, document)
-        } else {
-            out.write_all(text::render(document, Screen::of_stdout()).as_bytes())
-        }
-    })
+    bytes(&render(document, as_json)?)
+}
+
+/// A session's document as it is printed.
+pub fn render(document: &Document, as_json: bool) -> Result<Vec<u8>, Failure> {
+    if !as_json {
+        return Ok(text::render(document, Screen::of_stdout()).into_bytes());
+    }
+    let mut rendered = Vec::new();
+    json::write(&mut rendered, document).map_err(Failure::Output)?;
+    Ok(rendered)
+}
+
+/// Prints what was rendered.
+pub fn bytes(rendered: &[u8]) -> Result<(), Failure> {
+    print(|out| out.write_all(rendered))
 }
 
 /// Ends a command: says what went wrong, where something did, and gives the exit code.
