@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use super::args::Target;
 use super::exit::{self, Failure};
-use super::{duration, output, watched};
+use super::output::{self, Shape};
+use super::{duration, watched};
 use crate::cgroupfs::{AncestorRequest, Cgroup};
 use crate::control::{ControlError, Refusal, Span, TaskCount, monotonic_ns};
 use crate::model::{FreezerState, Name};
@@ -67,11 +68,7 @@ fn attempt(args: &Args, verbose: bool) -> Result<u8, Failure> {
         Outcome::Frozen => output::block_on(async { whom_it_hurts(&cgroup, verbose, found) })?,
         _ => found,
     };
-    if args.dot {
-        output::graph(&document)?;
-    } else {
-        output::document(&document, args.json)?;
-    }
+    output::document(&document, Shape::asked(args.json, args.dot))?;
     Ok(exit::DONE)
 }
 

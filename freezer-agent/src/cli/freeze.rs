@@ -23,7 +23,8 @@ use std::time::Duration;
 
 use super::args::Target;
 use super::exit::{self, Failure};
-use super::{duration, output, watched};
+use super::output::{self, Shape};
+use super::{duration, watched};
 use crate::cgroupfs::Cgroup;
 use crate::control::{Ended, FileWatch, Interrupts, Request, check_safe, count};
 use crate::model::{FreezerState, Latency, Name};
@@ -122,8 +123,8 @@ fn plain(cgroup: Cgroup, args: &Args, interrupts: &Interrupts) -> Result<Ended, 
         let request_to_frozen_ns = Some(document.elapsed_ns);
         document.latency = Some(Latency { request_to_frozen_ns, ..Latency::default() });
     }
-    settle(request, &ended, args, &mut document)?;
-    output::document(&document, args.json)?;
+    settle(request, &ended, args, &mut document, |_| Ok(()))?;
+    output::document(&document, Shape::asked(args.json, false))?;
     Ok(ended)
 }
 
@@ -138,32 +139,46 @@ pub(super) fn begin(request: &Request, ended: &Ended) -> Document {
 }
 
 /// Keeps the request or puts back what was found, and says what is left behind.
+///
+/// A thaw of thousands of tasks takes long, so that `meanwhile` is done beside it, when the document says already what
+/// the thaw is expected to leave behind.
 pub(super) fn settle(
     request: Request,
     ended: &Ended,
     args: &Args,
     document: &mut Document,
+    meanwhile: impl FnOnce(&mut Document) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let cgroup = request.cgroup().clone();
-    let leave = args.on_timeout == OnTimeout::Leave;
-    let keep = match ended {
-        Ended::Frozen => true,
-        Ended::TimedOut | Ended::Impossible(_) => leave,
-        Ended::Interrupted(_) => false,
-    };
-    if keep {
-        request.keep();
-    } else {
-        document.restored = request.restore()?;
-    }
-    document.state = match ended {
-        Ended::Frozen => Some(FreezerState::Frozen),
-        _ => cgroup.state().ok().map(|state| state.state),
-    };
     document.error = match ended {
         Ended::Frozen | Ended::TimedOut => None,
         Ended::Impossible(reason) => Some(reason.to_string()),
         Ended::Interrupted(signal) => Some(format!("interrupted by {signal}")),
     };
-    Ok(())
+    if keeps(ended, args) {
+        request.keep();
+        document.state = left_behind(&cgroup, ended);
+        return meanwhile(document);
+    }
+    document.restored = !request.asked_before();
+    document.state = Some(if document.restored { FreezerState::Thawed } else { FreezerState::Freezing });
+    let (restored, done) = request.restore_during(|| meanwhile(document));
+    document.restored = restored?;
+    document.state = left_behind(&cgroup, ended);
+    done
+}
+
+fn keeps(ended: &Ended, args: &Args) -> bool {
+    match ended {
+        Ended::Frozen => true,
+        Ended::TimedOut | Ended::Impossible(_) => args.on_timeout == OnTimeout::Leave,
+        Ended::Interrupted(_) => false,
+    }
+}
+
+fn left_behind(cgroup: &Cgroup, ended: &Ended) -> Option<FreezerState> {
+    match ended {
+        Ended::Frozen => Some(FreezerState::Frozen),
+        _ => cgroup.state().ok().map(|state| state.state),
+    }
 }

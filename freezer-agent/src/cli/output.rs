@@ -15,20 +15,49 @@ pub fn print(write: impl FnOnce(&mut BufWriter<StdoutLock<'_>>) -> io::Result<()
     }
 }
 
-/// Prints a session's document, for people or for scripts.
-pub fn document(document: &Document, as_json: bool) -> Result<(), Failure> {
-    print(|out| {
-        if as_json {
-            json::write(out, document)
-        } else {
-            out.write_all(text::render(document, Screen::of_stdout()).as_bytes())
+/// How a session's document is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// For people.
+    Text,
+    /// One object, for scripts.
+    Json,
+    /// The ways from the blockers to the culprits, as a Graphviz graph.
+    Dot,
+}
+
+impl Shape {
+    /// By the command line, which allows one of the two at most.
+    pub fn asked(json: bool, dot: bool) -> Self {
+        match (json, dot) {
+            (_, true) => Self::Dot,
+            (true, false) => Self::Json,
+            (false, false) => Self::Text,
+        }
+    }
+}
+
+/// Prints a session's document.
+pub fn document(document: &Document, shape: Shape) -> Result<(), Failure> {
+    bytes(&render(document, shape)?)
+}
+
+/// A session's document as it is printed.
+pub fn render(document: &Document, shape: Shape) -> Result<Vec<u8>, Failure> {
+    Ok(match shape {
+        Shape::Text => text::render(document, Screen::of_stdout()).into_bytes(),
+        Shape::Dot => dot::render(document).into_bytes(),
+        Shape::Json => {
+            let mut rendered = Vec::new();
+            json::write(&mut rendered, document).map_err(Failure::Output)?;
+            rendered
         }
     })
 }
 
-/// Prints the ways from the blockers to the culprits as a Graphviz graph.
-pub fn graph(document: &Document) -> Result<(), Failure> {
-    print(|out| out.write_all(dot::render(document).as_bytes()))
+/// Prints what was rendered.
+pub fn bytes(rendered: &[u8]) -> Result<(), Failure> {
+    print(|out| out.write_all(rendered))
 }
 
 /// Ends a command: says what went wrong, where something did, and gives the exit code.

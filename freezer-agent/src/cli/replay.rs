@@ -8,7 +8,7 @@ use std::io::BufReader;
 use std::path::PathBuf;
 
 use super::exit::{self, Failure};
-use super::output;
+use super::output::{self, Shape};
 use crate::explain::{judge, record};
 use crate::report::{Document, Outcome};
 use crate::session::Explained;
@@ -53,10 +53,6 @@ fn attempt(args: &Args) -> Result<u8, Failure> {
     document.error.clone_from(&explained.verdict.impossible);
     document.blockers.clone_from(&explained.verdict.blockers);
     document.cycles.clone_from(&explained.verdict.cycles);
-    if args.dot {
-        output::graph(&document)?;
-    } else {
-        output::document(&document, args.json)?;
-    }
+    output::document(&document, Shape::asked(args.json, args.dot))?;
     Ok(exit::DONE)
 }

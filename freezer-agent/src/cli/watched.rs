@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::exit::Failure;
 use super::freeze::{self, Args};
-use super::output;
+use super::output::{self, Shape};
 use crate::cgroupfs::Cgroup;
 use crate::control::{Ended, Interrupts, Request, Span, TaskCount, monotonic_ns};
 use crate::explain::harm::SideEffect;
@@ -59,13 +59,25 @@ pub async fn freeze(
         tell_all_frozen(&mut witness, &mut session, &mut document);
         None
     };
+    // Before the thaw, whose own events may be too many.
     document.observer = Some(witness.report());
-    if !document.already_frozen {
-        times(&session, known_at, &mut document);
-        tell_slow(&session, &looks, &samples, args.slow, &mut document);
-    }
-    freeze::settle(request, &ended, args, &mut document)?;
+    let shape = Shape::asked(args.json, args.dot);
+    let mut ahead = None;
+    freeze::settle(request, &ended, args, &mut document, |document| {
+        if !document.already_frozen {
+            times(&session, known_at, document);
+            tell_slow(&session, &looks, &samples, args.slow, document);
+        }
+        if ended != Ended::Frozen {
+            ahead = Some(Ahead::of(document, shape)?);
+        }
+        Ok(())
+    })?;
     document.side_effects = side_effects(&mut witness, &dumps, &document);
+    let rendered = match ahead.and_then(|ahead| ahead.if_right(&document)) {
+        Some(rendered) => rendered,
+        None => output::render(&document, shape)?,
+    };
     // Only now: the file may lie on a mount that the frozen cgroup serves.
     if let (Some(facts), Some(file)) = (&facts, &args.record) {
         save(facts, file)?;
@@ -74,12 +86,29 @@ pub async fn freeze(
         timings(span, &session, known_at, &ended, &mut witness);
     }
     // Before the kernel side is taken down, which nobody need wait for.
-    if args.dot {
-        output::graph(&document)?;
-    } else {
-        output::document(&document, args.json)?;
-    }
+    output::bytes(&rendered)?;
     Ok(ended)
+}
+
+/// A document rendered before all of it was certain.
+struct Ahead {
+    restored: bool,
+    state: Option<FreezerState>,
+    rendered: Vec<u8>,
+}
+
+impl Ahead {
+    fn of(document: &Document, shape: Shape) -> Result<Self, Failure> {
+        let rendered = output::render(document, shape)?;
+        Ok(Self { restored: document.restored, state: document.state, rendered })
+    }
+
+    fn if_right(self, document: &Document) -> Option<Vec<u8>> {
+        let right = self.restored == document.restored
+            && self.state == document.state
+            && document.side_effects.is_empty();
+        right.then_some(self.rendered)
+    }
 }
 
 fn tell_blockers(

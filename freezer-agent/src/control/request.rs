@@ -1,5 +1,7 @@
 //! The transaction: what was found before, what was asked, and the way back.
 
+use std::panic::resume_unwind;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{ControlError, monotonic_ns};
@@ -101,6 +103,18 @@ impl Request {
     /// stays.
     pub fn restore(mut self) -> Result<bool, ControlError> {
         self.take_back()
+    }
+
+    /// The same on another thread while `work` is done on this one: to thaw thousands of tasks takes the kernel tens of
+    /// milliseconds. Should `work` panic, the panic goes on once the request is taken back.
+    pub fn restore_during<T>(mut self, work: impl FnOnce() -> T) -> (Result<bool, ControlError>, T) {
+        let (taken_back, done) = thread::scope(|scope| {
+            let aside = thread::Builder::new().spawn_scoped(scope, || self.take_back());
+            let done = work();
+            (aside.ok().map(|aside| aside.join().unwrap_or_else(|panic| resume_unwind(panic))), done)
+        });
+        // No thread to be had.
+        (taken_back.unwrap_or_else(|| self.take_back()), done)
     }
 
     fn take_back(&mut self) -> Result<bool, ControlError> {
