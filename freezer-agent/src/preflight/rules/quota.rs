@@ -6,7 +6,7 @@ use crate::explain::Cause;
 use crate::explain::facts::CpuQuota;
 use crate::report::units::{count, duration};
 
-/// CPU time a task needs to come to the freezer, µs: measured 30 to 60 with sleepers on Linux 6.18.
+/// CPU time a task needs to come to the freezer, µs: a round figure of the size that latencies on Linux 6.18 show.
 const PER_TASK_US: u64 = 50;
 /// Slower than this is worth a warning, µs.
 const SLOW_US: u64 = 100_000;
