@@ -321,6 +321,9 @@ const TABLE: &[(&str, Mechanism, &str)] = &[
     ("do_rmdir", M::LockCaller, "5.10, 6.1, 6.18"),
     ("lock_rename", M::LockCaller, "5.10, 6.1, 6.18"),
     ("iterate_dir", M::LockCaller, "5.10, 6.1, 6.18"),
+    // fs/file.c: the position of an open file
+    ("fdget_pos", M::LockCaller, "6.12"),
+    ("__fdget_pos", M::LockCaller, "5.10, 6.1"),
     // the mmap lock
     ("lock_mm_and_find_vma", M::LockCaller, "6.6, 6.12, 6.18"),
     ("vm_mmap_pgoff", M::LockCaller, "5.10, 6.1, 6.18"),
