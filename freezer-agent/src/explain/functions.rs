@@ -296,7 +296,7 @@ const TABLE: &[(&str, Mechanism, &str)] = &[
     ("request_key_and_link", M::KeyRequest, "6.18"),
     ("__request_module", M::ModuleRequest, "6.18"),
     ("vfs_coredump", M::CoreDump, "6.18"),
-    ("do_coredump", M::CoreDump, "5.10, 6.1"),
+    ("do_coredump", M::CoreDump, "5.10, 6.1, 6.12"),
     // kernel/locking: __sched, so only samples (and unwinders that do not hide them) show these
     ("__mutex_lock", M::LockSlowPath, "5.10, 6.1, 6.18"),
     ("__mutex_lock_slowpath", M::LockSlowPath, "5.10, 6.1, 6.18"),
