@@ -302,7 +302,7 @@ const TABLE: &[(&str, Mechanism, &str)] = &[
     ("request_key_and_link", M::KeyRequest, "6.18"),
     ("__request_module", M::ModuleRequest, "6.18"),
     ("vfs_coredump", M::CoreDump, "6.18"),
-    ("do_coredump", M::CoreDump, "5.10, 6.1"),
+    ("do_coredump", M::CoreDump, "5.10, 6.1, 6.12"),
     // kernel/locking: __sched, so only samples (and unwinders that do not hide them) show these
     ("__mutex_lock", M::LockSlowPath, "5.10, 6.1, 6.18"),
     ("__mutex_lock_slowpath", M::LockSlowPath, "5.10, 6.1, 6.18"),
@@ -327,6 +327,9 @@ const TABLE: &[(&str, Mechanism, &str)] = &[
     ("do_rmdir", M::LockCaller, "5.10, 6.1, 6.18"),
     ("lock_rename", M::LockCaller, "5.10, 6.1, 6.18"),
     ("iterate_dir", M::LockCaller, "5.10, 6.1, 6.18"),
+    // fs/file.c: the position of an open file
+    ("fdget_pos", M::LockCaller, "6.12"),
+    ("__fdget_pos", M::LockCaller, "5.10, 6.1"),
     // the mmap lock
     ("lock_mm_and_find_vma", M::LockCaller, "6.6, 6.12, 6.18"),
     ("vm_mmap_pgoff", M::LockCaller, "5.10, 6.1, 6.18"),

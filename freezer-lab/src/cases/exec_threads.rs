@@ -172,7 +172,8 @@ pub(super) const CORE_DUMP: Case = Case {
         let (dir, server) = scene.silent_fuse(None)?;
         let task = scene.worker_in(&cgroup, &Job::Tasks(tasks::Job::DumpCore(dir.clone())))?;
         let pid = scene[task].pid();
-        scene[task].wait_stuck(pid, 'S', "vfs_coredump", super::STUCK)?;
+        // `do_coredump` up to 6.12 (seen), `vfs_coredump` on 6.18.
+        scene[task].wait_stuck(pid, 'S', "_coredump", super::STUCK)?;
         let at_fault = [Holder::Mount(dir), Holder::running(scene, server)];
         let mut blockers = vec![Expected::main_of(scene, task, "fuse-request").waits_for(at_fault.clone())];
         if place.hierarchy == Hierarchy::V2 {

@@ -104,10 +104,11 @@ fn run_one(choice: &Choice) -> anyhow::Result<ExitCode> {
     let words: Option<Vec<_>> = choice.command.iter().map(|word| word.to_str().map(quote)).collect();
     let script = words.context("the command is no UTF-8")?.join(" ");
     let mut failed = None;
-    let status =
-        guest(choice.series, &kernel, choice.layout, &programs).run(script, choice.limit, |line| {
-            failed = failed.take().or_else(|| std::io::stdout().write_all(line).err());
-        })?;
+    let guest = guest(choice.series, &kernel, choice.layout, &programs);
+    let status = guest.run(script, choice.limit, |line| {
+        failed = failed.take().or_else(|| std::io::stdout().write_all(line).err());
+    })?;
+    guest.forget()?;
     match failed {
         None => Ok(ExitCode::from(status)),
         Some(error) => Err(error).context("could not print what the guest printed"),
@@ -116,7 +117,9 @@ fn run_one(choice: &Choice) -> anyhow::Result<ExitCode> {
 
 fn shell(choice: &Choice) -> anyhow::Result<ExitCode> {
     let Some((kernel, programs)) = prepare_one(choice.series)? else { return Ok(ExitCode::FAILURE) };
-    guest(choice.series, &kernel, choice.layout, &programs).shell()?;
+    let guest = guest(choice.series, &kernel, choice.layout, &programs);
+    guest.shell()?;
+    guest.forget()?;
     Ok(ExitCode::SUCCESS)
 }
 
