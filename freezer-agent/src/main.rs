@@ -1,10 +1,10 @@
 //! The command: parse, dispatch, exit code.
-#![cfg_attr(quick_start, no_main)]
+#![cfg_attr(all(quick_start, not(test)), no_main)]
 
-#[cfg(quick_start)]
+#[cfg(all(quick_start, not(test)))]
 mod start;
 
-#[cfg(not(quick_start))]
+#[cfg(not(all(quick_start, not(test))))]
 fn main() -> std::process::ExitCode {
     freezer_agent::cli::main().into()
 }

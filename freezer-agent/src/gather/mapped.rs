@@ -5,13 +5,12 @@ use super::mountinfo::Mount;
 use super::procdir::Process;
 use super::tables::Tables;
 use crate::explain::facts::MappedFile;
+use crate::explain::functions::{self, Mechanism};
 use crate::model::Name;
 
-/// Whether a kernel stack is in a page fault on a file (`mm/memory.c`).
+/// Whether a kernel stack is in a page fault on a file.
 pub fn faults_on_file(stack: &[String]) -> bool {
-    stack.iter().any(|frame| {
-        matches!(frame.as_str(), "do_fault" | "do_page_mkwrite" | "filemap_fault" | "__do_fault")
-    })
+    functions::contains(stack, Mechanism::FileFault)
 }
 
 /// One file per mount and use.
