@@ -129,6 +129,20 @@ cases! {
     a_task_frozen_by_v2_freezes_in_v1_too: "frozen-v2-first",
 }
 
+/// Cases whose mechanism depends on who gets a CPU when, so that on a loaded machine the wait they are about may be over
+/// before the freeze begins, or not come about. Each is tried again; a wrong verdict stays wrong three times.
+const BY_CHANCE: [&str; 8] = [
+    "cpu-starved",
+    "slow-starved",
+    "slow-quota",
+    "slow-mlock",
+    "slow-munmap",
+    "exec-during-freeze",
+    "late-arrival",
+    // The spin shows itself in a fraction of a percent of looks.
+    "userfault",
+];
+
 fn examine(name: &str) {
     let Some(_turn) = support::turn() else { return };
     let all = cases::all();
@@ -138,7 +152,15 @@ fn examine(name: &str) {
     }
     for hierarchy in case.possible() {
         for form in [Form::Json, Form::Text] {
-            let trial = Trial::run(case, hierarchy, form).expect("the case can be set up");
+            let mut trial = Trial::run(case, hierarchy, form).expect("the case can be set up");
+            let more = if BY_CHANCE.iter().any(|chance| name.starts_with(chance)) { 2 } else { 0 };
+            for _ in 0..more {
+                if trial.flaws.is_empty() {
+                    break;
+                }
+                eprintln!("{name} on {hierarchy}, {form:?}, is tried again: {:?}", trial.flaws);
+                trial = Trial::run(case, hierarchy, form).expect("the case can be set up");
+            }
             let wrong: Vec<_> = trial.flaws.iter().map(ToString::to_string).collect();
             let said = trial.ended.map(|ended| (ended.stdout, ended.stderr)).unwrap_or_default();
             assert!(

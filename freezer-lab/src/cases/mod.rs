@@ -108,6 +108,8 @@ pub struct Stage {
     pub blockers: Vec<Expected>,
     /// The tasks to be told to be slow, where that is what the case is about.
     pub slow: Vec<Slow>,
+    /// Process ids whose tasks are late or not, as it happens.
+    pub may_be_slow: Vec<i32>,
     /// Whom the freeze hurts; nobody else may be told.
     pub hurts: Vec<Hurt>,
     /// To be called right before the freeze.
@@ -218,6 +220,7 @@ impl Stage {
             outcome: Outcome::TimedOut,
             blockers,
             slow: Vec::new(),
+            may_be_slow: Vec::new(),
             hurts: Vec::new(),
             trigger: None,
             limit: Duration::from_millis(300),

@@ -18,6 +18,7 @@ pub(super) fn json(stage: &Stage, document: &Value) -> Vec<String> {
         // What a freeze hurts may take its time over it.
         .filter(|task| !stage.hurts.iter().any(|hurt| task["tgid"] == hurt.pid))
         .filter(|task| !stage.slow.iter().any(|slow| task["tid"] == slow.task.tid))
+        .filter(|task| !stage.may_be_slow.iter().any(|pid| task["tgid"] == *pid))
         .map(|task| format!("wrongly told to be slow: {task}"))
         .collect();
     for slow in &stage.slow {
@@ -42,7 +43,12 @@ pub(super) fn text(stage: &Stage, screen: &str) -> Vec<String> {
             }
         }
     }
-    if stage.slow.is_empty() && stage.hurts.is_empty() && screen.contains("Slow: ") && !by_load(screen) {
+    if stage.slow.is_empty()
+        && stage.may_be_slow.is_empty()
+        && stage.hurts.is_empty()
+        && screen.contains("Slow: ")
+        && !by_load(screen)
+    {
         wrong.push("there is a section of slow tasks where nothing was slow".to_owned());
     }
     // Blockers and circles have room of their own; slow tasks alone are to be seen at a glance.
