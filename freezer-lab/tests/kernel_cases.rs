@@ -131,7 +131,7 @@ cases! {
 
 /// Cases whose mechanism depends on who gets a CPU when, so that on a loaded machine the wait they are about may be over
 /// before the freeze begins, or not come about. Each is tried again; a wrong verdict stays wrong three times.
-const BY_CHANCE: [&str; 8] = [
+const BY_CHANCE: [&str; 7] = [
     "cpu-starved",
     "slow-starved",
     "slow-quota",
@@ -139,8 +139,6 @@ const BY_CHANCE: [&str; 8] = [
     "slow-munmap",
     "exec-during-freeze",
     "late-arrival",
-    // The spin shows itself in a fraction of a percent of looks.
-    "userfault",
 ];
 
 fn examine(name: &str) {
