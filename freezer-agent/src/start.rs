@@ -1,4 +1,4 @@
-//! C's `main` instead of Rust's: a plain freeze is over in a millisecond, and a sixth of that went into what the
+//! C's `main` instead of Rust's: a plain freeze is over in a millisecond, and about a tenth of that went into what the
 //! standard library prepares before `main` (it reads `/proc/self/maps` for the bounds of a stack that never
 //! overflows here). What of that preparation matters is done below.
 //!
