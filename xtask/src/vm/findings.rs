@@ -131,7 +131,7 @@ fn doctor(text: &str) -> Vec<Finding> {
                 outcome: if mode.trim() == "bpf" { Outcome::Right } else { Outcome::Lost },
                 detail: String::new(),
             });
-        } else if let Some(lost) = words.strip_prefix("without ") {
+        } else if let Some(lost) = line.strip_prefix("  without ") {
             let (name, detail) = lost.split_once(": ").unwrap_or((lost, ""));
             found.push(Finding {
                 part: Part::Doctor,
@@ -157,6 +157,9 @@ fn lab(text: &str) -> Vec<Finding> {
         }
         let mut words = line.split_whitespace();
         let (case, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        if !["v1", "v2", "missing"].contains(&second) {
+            continue; // a worker's complaint, which comes between
+        }
         if second == "missing" {
             let detail = line.split_once("here: ").map_or("", |(_, why)| why).to_owned();
             if detail == "no case is written for it" {
@@ -221,7 +224,7 @@ mod tests {
     fn a_row_of_the_lab_is_wrong_as_soon_as_one_column_is() {
         let text = "case                 blockers  cause\n\
                     fuse-read     v1     ok        ok  12\n\
-                    fuse-fsync    v2     ok        WRONG  12\n      Json, cause: fuse-request, not unknown\n\
+                    worker: cannot make a directory\nfuse-fsync    v2     ok        WRONG  12\n      Json, cause: fuse-request, not unknown\n\
                     autofs        missing here: this kernel has no autofs filesystem\n\
                     stopped       missing here: no v1 freezer is mounted\n\nblockers 100 %\n";
         let found = lab(text);
@@ -251,7 +254,8 @@ mod tests {
 
     #[test]
     fn what_doctor_does_without_belongs_to_a_freezer() {
-        let text = "v1 freezer\n  mode      bpf\n  without   task->blocker: this kernel has none\n";
+        let text = "v1 freezer\n  mode      bpf\n  without   task->blocker: this kernel has none (locks are told\n\
+                    \x20           without their owner)\n";
         assert_eq!(
             short(&doctor(text)),
             [("v1 mode bpf", Outcome::Right), ("v1 task->blocker", Outcome::Lost)]
