@@ -8,14 +8,13 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use nix::errno::Errno;
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, raise};
 use nix::unistd::{Pid, gettid};
 use serde::{Deserialize, Serialize};
 
 use super::job::{after_ready, sleep_for_ever};
-use super::{ARGUMENT, executable, next_word, ready, sockets};
+use super::{ARGUMENT, aio, executable, next_word, ready};
 use crate::error::{Error, Result, Tried as _};
 
 /// "Then" is after the lab's word.
@@ -44,8 +43,8 @@ pub enum Job {
         /// The process.
         pid: i32,
     },
-    /// Closes hundreds of packet sockets in one call, which takes seconds in `D`.
-    CloseSockets,
+    /// Waits in `D` for an fsync of this file that a kernel worker carries out.
+    AwaitSync(PathBuf),
 }
 
 impl Job {
@@ -64,10 +63,7 @@ impl Job {
                 after_ready(|| sleep_for_ever())
             }
             Self::MoveWhenAsked { cgroup, pid } => after_ready(|| move_when_asked(&cgroup, pid)),
-            Self::CloseSockets => {
-                sockets::leak()?;
-                after_ready(close_all)
-            }
+            Self::AwaitSync(path) => aio::destroy_while_syncing(&path),
         }
     }
 }
@@ -145,12 +141,5 @@ fn move_when_asked(cgroup: &Path, pid: i32) -> Result<()> {
     let file = cgroup.join("cgroup.procs");
     fs::write(&file, pid.to_string()).tried("move a process to", file.display())?;
     println!("moved");
-    sleep_for_ever()
-}
-
-fn close_all() -> Result<()> {
-    // SAFETY: no descriptor from 3 up is used again by this worker.
-    let closed = unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
-    Errno::result(closed).tried("close", "packet sockets")?;
     sleep_for_ever()
 }
