@@ -102,6 +102,35 @@ fn a_device_and_a_limit_are_named_without_bpf_too() {
 }
 
 #[test]
+fn waits_of_tasks_and_late_arrivals_are_named_without_bpf_too() {
+    for name in ["late-arrival", "oom-wait", "exec-stuck-thread"] {
+        support::on_each(&Hierarchy::BOTH, |scene, hierarchy| {
+            let stage = stage(scene, name, hierarchy);
+            let (code, document) = without_bpf(&["freeze", "--explain", "--timeout", "1s"], &stage);
+            assert_eq!(code, Some(3), "{document:#}");
+            says_what_is_lost(&document);
+            named(&stage, &document);
+            let blockers = document["blockers"].as_array().expect("a list");
+            for blocker in blockers {
+                let late = blocker["tid"] == stage.blockers[0].tid && name != "late-arrival";
+                assert!(!late || !blocker.to_string().contains("moved in"), "{blocker:#}");
+            }
+        });
+    }
+}
+
+/// Every blocker with its cause; /proc alone cannot tell a v1-frozen sleeper from a blocked one, but must not blame one.
+fn named(stage: &Stage, document: &Value) {
+    let found = document["blockers"].as_array().expect("a list");
+    for one in found {
+        let expected = stage.blockers.iter().find(|expected| one["tid"] == expected.tid);
+        let expected = expected.unwrap_or_else(|| panic!("wrongly blamed: {one:#}"));
+        assert_eq!(one["cause"], expected.cause, "{one:#}");
+    }
+    assert_eq!(found.len(), stage.blockers.len(), "{document:#}");
+}
+
+#[test]
 fn a_freeze_that_succeeds_claims_no_times_it_has_not_seen() {
     support::on_each(&Hierarchy::BOTH, |scene, hierarchy| {
         let stage = stage(scene, "sleepers", hierarchy);

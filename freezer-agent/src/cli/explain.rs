@@ -1,7 +1,9 @@
 //! Say why a cgroup that somebody else is freezing is not frozen. Changes nothing.
 //!
 //! Looks at every task of the cgroup and of every cgroup below: by the BPF task iterator where that is allowed, else
-//! by /proc alone. What runs is sampled for a moment, so that a task spinning in the kernel is seen at work.
+//! by /proc alone. What runs is sampled for a moment, so that a task spinning in the kernel is seen at work. Tasks that
+//! join meanwhile (`--for`) are told as late; who came before the watch began, and without BPF who comes at all, is not
+//! seen.
 //!
 //! Exits with 0 when it could say, whatever it said.
 
@@ -15,7 +17,7 @@ use crate::cgroupfs::{AncestorRequest, Cgroup};
 use crate::control::{ControlError, Refusal, Span, TaskCount, monotonic_ns};
 use crate::model::{FreezerState, Name};
 use crate::report::{Document, Outcome};
-use crate::session::{WatchedWait, Witness, explain};
+use crate::session::{Watched, WatchedWait, Witness, explain};
 
 /// Say why a cgroup that somebody else is freezing is not frozen
 ///
@@ -26,7 +28,7 @@ use crate::session::{WatchedWait, Witness, explain};
 pub struct Args {
     #[command(flatten)]
     target: Target,
-    /// How long to watch what runs: 500ms, 2s, 1m; a plain number means seconds
+    /// How long to watch what runs and who joins: 500ms, 2s, 1m; a plain number means seconds
     #[arg(long = "for", value_name = "D", default_value = "200ms", value_parser = duration::parse)]
     watch_for: Duration,
     /// Print one JSON object
@@ -89,12 +91,14 @@ fn look(cgroup: &Cgroup) -> Result<Document, Failure> {
 async fn watch(cgroup: &Cgroup, args: &Args, verbose: bool) -> Result<Document, Failure> {
     let mut witness = Witness::new(cgroup, verbose);
     let now = monotonic_ns();
-    let wait = WatchedWait::new(&mut witness, Span { start_ns: now, end_ns: now });
-    let samples = wait.sample_for(args.watch_for).await;
+    // Whoever comes while we watch comes after the request.
+    let inside = cgroup.subtree_tasks().ok();
+    let wait = WatchedWait::new(&mut witness, Span { start_ns: now, end_ns: now }, inside);
+    let Watched { mut session, samples, .. } = wait.watch_for(args.watch_for).await;
     // It may have got there by itself.
     let mut document = look(cgroup)?;
     if document.outcome == Outcome::Freezing {
-        let explained = explain(&mut witness, None, None, samples, &[], None);
+        let explained = explain(&mut witness, Some(&mut session), None, samples, None, None);
         document.tasks = explained.count().into();
         document.unknown = explained.unknown();
         document.error.clone_from(&explained.verdict.impossible);

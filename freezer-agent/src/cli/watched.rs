@@ -10,9 +10,9 @@ use super::output;
 use crate::cgroupfs::Cgroup;
 use crate::control::{Ended, Interrupts, Request, Span, TaskCount, monotonic_ns};
 use crate::explain::{Facts, record};
-use crate::model::{FreezerState, Session, TaskSnapshot};
+use crate::model::{FreezerState, Session};
 use crate::report::{Document, TaskDetail};
-use crate::session::{Costs, Explained, Watched, WatchedWait, Witness, explain};
+use crate::session::{Before, Costs, Explained, Watched, WatchedWait, Witness, explain};
 
 /// Freezes, watches, explains, keeps the request or puts back what was found, and prints.
 pub async fn freeze(
@@ -23,22 +23,24 @@ pub async fn freeze(
 ) -> Result<Ended, Failure> {
     let mut witness = Witness::new(cgroup, verbose);
     let before = look_before(cgroup, &mut witness)?;
+    // A move within the subtree looks to the kernel side as one from outside.
+    let inside = if witness.has_bpf() { cgroup.subtree_tasks().ok() } else { None };
     let mut request = Request::make(cgroup.clone())?;
     let span = request.written().unwrap_or_else(|| {
         let now = monotonic_ns();
         Span { start_ns: now, end_ns: now }
     });
-    let mut wait = WatchedWait::new(&mut witness, span);
+    let mut wait = WatchedWait::new(&mut witness, span, inside);
     let mut ended = request.wait(args.timeout, &mut wait, interrupts).await?;
     let known_at = monotonic_ns();
     let Watched { mut session, samples, last_look } = wait.finish();
-    let frozen_before = before.iter().filter(|task| task.frozen_in(cgroup.hierarchy) == Some(true));
+    let frozen_before = before.tasks.iter().filter(|task| task.frozen_in(cgroup.hierarchy) == Some(true));
     session.frozen_before(frozen_before.map(|task| task.tid));
 
     let mut explained = None;
     if ended != Ended::Frozen {
         let asked_ns_ago = Some(known_at.saturating_sub(span.start_ns));
-        let found = explain(&mut witness, Some(&mut session), asked_ns_ago, samples, &before, last_look);
+        let found = explain(&mut witness, Some(&mut session), asked_ns_ago, samples, Some(&before), last_look);
         if ended == Ended::TimedOut && found.nobody_blocks() && request.look_twice()?.is_none() {
             // The last task got there while we looked.
             ended = Ended::Frozen;
@@ -93,14 +95,15 @@ fn tell_all_frozen(witness: &mut Witness, session: &mut Session, document: &mut 
 
 /// Without BPF only the difference tells a task frozen in place from a blocked one; and a task that was frozen
 /// already has no latency.
-fn look_before(cgroup: &Cgroup, witness: &mut Witness) -> Result<Vec<TaskSnapshot>, Failure> {
+fn look_before(cgroup: &Cgroup, witness: &mut Witness) -> Result<Before, Failure> {
     let untouched = || -> Result<bool, crate::cgroupfs::FileError> {
         Ok(cgroup.state()?.state == FreezerState::Thawed && cgroup.requesting_descendants()?.is_empty())
     };
     if witness.has_bpf() && untouched().map_err(crate::control::ControlError::from)? {
-        return Ok(Vec::new());
+        return Ok(Before::default());
     }
-    Ok(witness.look())
+    let at_ns = monotonic_ns();
+    Ok(Before { at_ns, tasks: witness.look() })
 }
 
 fn times(session: &Session, known_at: u64, document: &mut Document) {

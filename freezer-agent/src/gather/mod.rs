@@ -28,12 +28,11 @@ use std::time::{Duration, Instant};
 
 use crate::cgroupfs::Cgroup;
 use crate::explain::Facts;
-use crate::explain::facts::arrival::Joined;
 use crate::explain::facts::{
     BeforeRequest, KeyUpcall, MappedFile, StackSample, TaskDetails, TaskFacts, UserModeHelper,
 };
 use crate::explain::functions::{Mechanism, contains, means};
-use crate::model::{Hierarchy, Name, TaskSnapshot, TaskState};
+use crate::model::{Hierarchy, Joined, Name, TaskSnapshot, TaskState};
 use memory::{Memory, MemoryError};
 use procdir::{ProcDir, Process};
 

@@ -3,6 +3,7 @@
 pub mod event;
 pub mod function;
 pub mod hierarchy;
+pub mod joined;
 pub mod latency;
 pub mod name;
 pub mod session;
@@ -11,6 +12,7 @@ pub mod timeline;
 
 pub use event::{Event, EventKind, Frozen};
 pub use hierarchy::{FreezerState, Hierarchy};
+pub use joined::{Joined, JoinedBy, joined_between};
 pub use latency::{Bucket, Latency};
 pub use name::Name;
 pub use session::Session;

@@ -1,14 +1,13 @@
 //! From what was seen to what is reported: a last look, the facts, the verdict.
 
 use super::{Samples, Witness};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use crate::control::{TaskCount, monotonic_ns};
+use crate::control::{TaskCount, boot_ns, monotonic_ns};
 use crate::explain::facts::BeforeRequest;
-use crate::explain::facts::arrival::{Joined, JoinedBy};
 use crate::explain::{Facts, Verdict, judge};
 use crate::gather::{self, Subject};
-use crate::model::{Session, TaskSnapshot, TaskState};
+use crate::model::{Joined, Session, TaskSnapshot, TaskState, joined_between};
 use crate::report::UnknownTask;
 
 /// A subtree that is not frozen, explained.
@@ -19,6 +18,15 @@ pub struct Explained {
     pub verdict: Verdict,
 }
 
+/// A look at the subtree before the request.
+#[derive(Debug, Default)]
+pub struct Before {
+    /// When it began, `CLOCK_MONOTONIC`, ns.
+    pub at_ns: u64,
+    /// The tasks of the subtree then.
+    pub tasks: Vec<TaskSnapshot>,
+}
+
 /// Gathers what the tasks of the subtree point at, and judges. Looks at the host first, unless there is a `look` taken
 /// just now.
 pub fn explain(
@@ -26,7 +34,7 @@ pub fn explain(
     session: Option<&mut Session>,
     asked_ns_ago: Option<u64>,
     samples: Samples,
-    before: &[TaskSnapshot],
+    before: Option<&Before>,
     look: Option<Vec<TaskSnapshot>>,
 ) -> Explained {
     let cgroup = witness.cgroup().clone();
@@ -34,6 +42,7 @@ pub fn explain(
     let joined = joined(witness, session, &host, before);
     let before = before
         .iter()
+        .flat_map(|before| &before.tasks)
         .map(|task| (task.tid, BeforeRequest { state: task.state, switches: task.switches }))
         .collect();
     let facts = gather::gather(&Subject { cgroup: &cgroup, host, asked_ns_ago, samples, joined, before });
@@ -46,25 +55,27 @@ fn joined(
     witness: &mut Witness,
     session: Option<&mut Session>,
     host: &[TaskSnapshot],
-    before: &[TaskSnapshot],
+    before: Option<&Before>,
 ) -> HashMap<i32, Joined> {
-    let Some(session) = session else { return HashMap::new() };
+    // A cgroup that is gone holds nobody who could be late.
+    let (Some(session), Ok(subtree)) = (session, witness.cgroup().subtree_ids()) else {
+        return HashMap::new();
+    };
+    let hierarchy = session.hierarchy();
+    let inside = |task: &&TaskSnapshot| task.cgroup_in(hierarchy).is_some_and(|id| subtree.contains(&id));
+    let inside = host.iter().filter(inside);
     if witness.has_bpf() {
         witness.catch_up(session);
+        inside.for_each(|task| session.join_with_process(task));
         return session.joined(monotonic_ns());
     }
-    // Ids are used again: only the start time tells the same task.
-    let known: HashSet<(i32, u64)> = before.iter().map(|task| (task.tid, task.start_ns)).collect();
-    let newest = before.iter().map(|task| task.start_ns).max().unwrap_or_default();
-    let hierarchy = session.hierarchy();
-    host.iter()
-        .filter(|task| task.cgroup_in(hierarchy).is_some() && !known.contains(&(task.tid, task.start_ns)))
-        .map(|task| {
-            let forked = known.iter().any(|(tid, _)| *tid == task.parent) && task.start_ns >= newest;
-            let how = if forked { JoinedBy::Fork { parent: Some(task.parent) } } else { JoinedBy::Move };
-            (task.tid, Joined { how, ago_ns: None })
-        })
-        .collect()
+    let Some(before) = before else { return HashMap::new() };
+    // Start times are counted from boot, suspended or not.
+    let since_boot = |at: u64| at.saturating_add(boot_ns().saturating_sub(monotonic_ns()));
+    let asked = since_boot(session.requested_at());
+    let joined = joined_between(&before.tasks, since_boot(before.at_ns), asked, inside);
+    session.found_late(&joined);
+    joined
 }
 
 impl Explained {

@@ -8,7 +8,7 @@ mod wait;
 mod witness;
 
 pub use costs::Costs;
-pub use explain::{Explained, explain};
+pub use explain::{Before, Explained, explain};
 pub use preflight::look_ahead;
 pub use wait::{Samples, Watched, WatchedWait};
 pub use witness::Witness;

@@ -74,7 +74,8 @@ fn held_open(scene: &mut Scene, place: &Place) -> Result<(Cgroup, Expected)> {
 
 /// Somebody outside who moves the worker in once the freeze is asked for.
 fn move_in(scene: &mut Scene, cgroup: &Cgroup, late: WorkerId) -> Result<()> {
-    let job = tasks::Job::MoveWhenAsked { cgroup: cgroup.path().to_path_buf(), pid: scene[late].pid() };
+    let path = cgroup.path().to_path_buf();
+    let job = tasks::Job::MoveWhenAsked { asked: path.clone(), to: path, pid: scene[late].pid() };
     let mover = scene.worker(&Job::Tasks(job))?;
     scene[mover].go()
 }

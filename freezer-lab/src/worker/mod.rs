@@ -11,7 +11,7 @@ mod memory;
 mod sockets;
 pub mod storage;
 pub mod supervised;
-pub(crate) mod tasks;
+pub mod tasks;
 mod userfault;
 
 use std::env;

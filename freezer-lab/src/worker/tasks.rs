@@ -36,10 +36,12 @@ pub enum Job {
     DumpCore(PathBuf),
     /// Traces one thread with `PTRACE_O_TRACEEXIT`; then never waits for it.
     TraceExit(i32),
-    /// Waits until the cgroup of this directory is asked to freeze; then moves a process there.
+    /// Waits until a cgroup is asked to freeze; then moves a process to it or to another.
     MoveWhenAsked {
-        /// Directory of the cgroup.
-        cgroup: PathBuf,
+        /// Directory of the cgroup that is asked.
+        asked: PathBuf,
+        /// Directory of the one to move to.
+        to: PathBuf,
         /// The process.
         pid: i32,
     },
@@ -62,7 +64,7 @@ impl Job {
                 ptrace::seize(tid, ptrace::Options::PTRACE_O_TRACEEXIT).tried("trace", tid)?;
                 after_ready(|| sleep_for_ever())
             }
-            Self::MoveWhenAsked { cgroup, pid } => after_ready(|| move_when_asked(&cgroup, pid)),
+            Self::MoveWhenAsked { asked, to, pid } => after_ready(|| move_when_asked(&asked, &to, pid)),
             Self::AwaitSync(path) => aio::destroy_while_syncing(&path),
         }
     }
@@ -129,16 +131,16 @@ fn dump_core(dir: &Path) -> Result<()> {
     sleep_for_ever()
 }
 
-fn move_when_asked(cgroup: &Path, pid: i32) -> Result<()> {
-    let asked = || {
+fn move_when_asked(asked: &Path, to: &Path, pid: i32) -> Result<()> {
+    let is_asked = || {
         ["freezer.self_freezing", "cgroup.freeze"]
             .iter()
-            .any(|file| fs::read_to_string(cgroup.join(file)).is_ok_and(|text| text.trim() == "1"))
+            .any(|file| fs::read_to_string(asked.join(file)).is_ok_and(|text| text.trim() == "1"))
     };
-    while !asked() {
+    while !is_asked() {
         thread::sleep(Duration::from_millis(1));
     }
-    let file = cgroup.join("cgroup.procs");
+    let file = to.join("cgroup.procs");
     fs::write(&file, pid.to_string()).tried("move a process to", file.display())?;
     println!("moved");
     sleep_for_ever()

@@ -1,6 +1,5 @@
 //! Everything the rules may know. Gathered first, judged later, and replayable from a file.
 
-pub mod arrival;
 mod autofs;
 mod fanotify;
 mod helpers;
@@ -18,7 +17,7 @@ pub use storage::{
     AnonymousFs, BlockDevice, IoLimit, LoopWorker, NetworkMount, SpecialFile, StorageFacts, Traffic,
 };
 
-use crate::model::{Hierarchy, Name, TaskSnapshot};
+use crate::model::{Hierarchy, Joined, Name, TaskSnapshot};
 
 /// One look at a cgroup that is being frozen, with all that its tasks point at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,7 +98,7 @@ pub struct TaskDetails {
     pub automounts: Vec<MountFacts>,
     /// It joined after the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub joined: Option<arrival::Joined>,
+    pub joined: Option<Joined>,
     /// Timer samples that found it on a CPU.
     pub samples: Vec<StackSample>,
     /// State before the request: a sleeper that shows `D` without having run since was frozen in place.
