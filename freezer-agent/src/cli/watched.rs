@@ -40,7 +40,8 @@ pub async fn freeze(
     let mut explained = None;
     if ended != Ended::Frozen {
         let asked_ns_ago = Some(known_at.saturating_sub(span.start_ns));
-        let found = explain(&mut witness, Some(&mut session), asked_ns_ago, samples, Some(&before), last_look);
+        let found =
+            explain(&mut witness, Some(&mut session), asked_ns_ago, samples, Some(&before), last_look);
         if ended == Ended::TimedOut && found.nobody_blocks() && request.look_twice()?.is_none() {
             // The last task got there while we looked.
             ended = Ended::Frozen;

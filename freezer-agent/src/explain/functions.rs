@@ -54,6 +54,8 @@ pub enum Mechanism {
     OomWait,
     /// Waits in execve for the other threads of the process to die.
     ExecWait,
+    /// Stopped for its tracer.
+    TraceStop,
     /// Waits for the end of a core dump that another thread writes.
     CoredumpThread,
     /// Waits for a request to a block device, whichever: a bio, a buffer, a journal, a free request slot.
@@ -326,6 +328,8 @@ const TABLE: &[(&str, Mechanism, &str)] = &[
     // fs/exec.c: seen by run on 6.18, where de_thread is inlined
     ("begin_new_exec", M::ExecWait, "6.18"),
     ("de_thread", M::ExecWait, "6.18"),
+    // kernel/signal.c: seen by run on 6.18
+    ("ptrace_stop", M::TraceStop, "6.18"),
     // kernel/exit.c
     // inlined into do_exit on 6.18; a dying thread sleeps idly nowhere else
     ("coredump_task_exit", M::CoredumpThread, "6.18"),

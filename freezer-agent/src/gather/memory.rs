@@ -6,12 +6,15 @@
 use std::io::IoSliceMut;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, gettid};
 
+/// Without a word from a reader that sleeps.
 const DEADLINE: Duration = Duration::from_millis(20);
+/// Of a reader that only lacks a CPU.
+const LAST: Duration = Duration::from_millis(150);
 /// A thread left behind stays until its target moves; after this many no more are risked.
 const MOST_LEFT_BEHIND: u32 = 4;
 /// `PATH_MAX`, with its final NUL.
@@ -57,21 +60,43 @@ impl Memory {
         if self.left_behind >= MOST_LEFT_BEHIND {
             return Err(MemoryError::TooLate);
         }
-        let (sender, receiver) = mpsc::sync_channel(1);
+        let (sender, receiver) = mpsc::sync_channel(2);
         let reader = move || {
-            // The receiver may have given up; then nobody wants the bytes.
-            drop(sender.send(read()));
+            // The receiver may have given up; then nobody wants the words.
+            drop(sender.send(Word::Begun(gettid())));
+            drop(sender.send(Word::Read(read())));
         };
         if thread::Builder::new().name("memory-reader".to_owned()).spawn(reader).is_err() {
             return Err(MemoryError::Unreadable);
         }
-        if let Ok(bytes) = receiver.recv_timeout(DEADLINE) {
-            bytes.ok_or(MemoryError::Unreadable)
-        } else {
-            self.left_behind += 1;
-            Err(MemoryError::TooLate)
+        let last = Instant::now() + LAST;
+        let mut tid = None;
+        loop {
+            match receiver.recv_timeout(DEADLINE) {
+                Ok(Word::Begun(reader)) => tid = Some(reader),
+                Ok(Word::Read(bytes)) => return bytes.ok_or(MemoryError::Unreadable),
+                Err(mpsc::RecvTimeoutError::Timeout) if lacks_cpu(tid) && Instant::now() < last => {}
+                Err(_) => {
+                    self.left_behind += 1;
+                    return Err(MemoryError::TooLate);
+                }
+            }
         }
     }
+}
+
+/// What a reader says.
+enum Word {
+    Begun(Pid),
+    Read(Option<Vec<u8>>),
+}
+
+/// On a loaded machine a reader may not have run at all: only one that sleeps is stuck.
+fn lacks_cpu(reader: Option<Pid>) -> bool {
+    let Some(tid) = reader else { return true };
+    let stat = super::procdir::read(format!("/proc/self/task/{tid}/stat").as_ref()).unwrap_or_default();
+    let name_end = stat.iter().rposition(|&byte| byte == b')');
+    name_end.is_some_and(|end| stat.get(end + 2) == Some(&b'R'))
 }
 
 fn read_text(tid: i32, address: usize) -> Option<Vec<u8>> {
@@ -108,6 +133,22 @@ mod tests {
     fn reads_a_text_up_to_its_nul() {
         let text = c"/mnt/data/x";
         assert_eq!(Memory::default().text(own_pid(), text.as_ptr() as usize), Ok(b"/mnt/data/x".to_vec()));
+    }
+
+    #[test]
+    fn a_reader_that_sleeps_is_left_behind_and_one_that_works_is_waited_for() {
+        let mut memory = Memory::default();
+        let sleeps = memory.in_time(|| {
+            thread::sleep(Duration::from_secs(2));
+            None
+        });
+        assert_eq!((sleeps, memory.left_behind), (Err(MemoryError::TooLate), 1));
+        let works = memory.in_time(|| {
+            let begun = Instant::now();
+            while begun.elapsed() < 2 * DEADLINE {}
+            Some(Vec::new())
+        });
+        assert_eq!((works, memory.left_behind), (Ok(Vec::new()), 1));
     }
 
     #[test]

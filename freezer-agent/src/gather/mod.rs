@@ -102,7 +102,8 @@ impl<'a> Gatherer<'a> {
         others.extend(found.holders());
         let (helpers, keys) = self.helpers(&tasks, &others);
         others.extend(helpers.iter().map(|helper| helper.pid));
-        others.extend(threads::awaited(&tasks, &self.subject.host));
+        let (awaited, tracers) = threads::awaited(&tasks, &self.subject.host, &self.proc);
+        others.extend(awaited.iter().map(|thread| thread.tid).chain(tracers));
         let known: BTreeSet<i32> = tasks.iter().map(|facts| facts.task.tid).collect();
         let holders: Vec<&TaskSnapshot> =
             others.difference(&known).filter_map(|tid| self.by_tid.get(tid).copied()).collect();
@@ -135,6 +136,7 @@ impl<'a> Gatherer<'a> {
             helpers,
             keys,
             memory,
+            awaited,
             storage,
             cgroups,
             gaps: std::mem::take(&mut self.gaps).into_iter().collect(),

@@ -25,7 +25,14 @@ impl Session {
     /// A request written at `requested_at` (`CLOCK_MONOTONIC`, ns).
     #[must_use]
     pub fn new(hierarchy: Hierarchy, requested_at: u64) -> Self {
-        Self { hierarchy, requested_at, write_ended_at: None, tasks: HashMap::new(), inside: None, moved: HashMap::new() }
+        Self {
+            hierarchy,
+            requested_at,
+            write_ended_at: None,
+            tasks: HashMap::new(),
+            inside: None,
+            moved: HashMap::new(),
+        }
     }
 
     /// Which freezer.

@@ -67,7 +67,10 @@ pub(super) const FROZEN_BEFORE: Case = Case {
             frozen: true,
             cgroup: Some(other.path().to_path_buf()),
         };
-        let exec = Expected::main_of(scene, task, "exec-threads").thread(third).waits_for([frozen]);
+        let exec = Expected::main_of(scene, task, "exec-threads")
+            .thread(third)
+            .certainty("certain")
+            .waits_for([frozen]);
         let mut blockers = vec![exec];
         if place.hierarchy == Hierarchy::V2 {
             // The frozen thread itself cannot be frozen by v2.
@@ -148,11 +151,8 @@ pub(super) const DEAD_TRACED: Case = Case {
         scene[task].wait_stuck(third, 'D', "begin_new_exec", super::STUCK)?;
         let pid = scene[task].pid();
         let thread = |frozen| Holder::Task { pid, tid: Some(second), frozen, cgroup: None };
-        let mut way = vec![Holder::OneOf(vec![thread(false), thread(true)])];
-        if place.hierarchy == Hierarchy::V2 {
-            // v1 freezes the thread in its ptrace stop, so that its tracer is not yet what it waits for.
-            way.push(Holder::running(scene, tracer));
-        }
+        // v1 freezes the thread in its ptrace stop, v2 counts it as frozen there.
+        let way = [thread(true), Holder::running(scene, tracer)];
         let exec = Expected::main_of(scene, task, "exec-threads").thread(third).waits_for(way);
         Ok(Stage::stuck(cgroup, vec![exec]))
     },

@@ -6,6 +6,7 @@ mod helpers;
 pub mod memory;
 mod seccomp;
 mod storage;
+mod threads;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,7 @@ pub use seccomp::SeccompListener;
 pub use storage::{
     AnonymousFs, BlockDevice, IoLimit, LoopWorker, NetworkMount, SpecialFile, StorageFacts, Traffic,
 };
+pub use threads::AwaitedThread;
 
 use crate::model::{Hierarchy, Joined, Name, TaskSnapshot};
 
@@ -60,6 +62,9 @@ pub struct Facts {
     /// v1 memory cgroups of tasks that wait for memory with the OOM killer off.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub memory: Vec<memory::MemoryCgroup>,
+    /// Threads that another one of their process waits for to die.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub awaited: Vec<AwaitedThread>,
     /// Block devices, their limits, network filesystems.
     #[serde(default, skip_serializing_if = "StorageFacts::is_empty")]
     pub storage: StorageFacts,
