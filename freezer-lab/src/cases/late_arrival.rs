@@ -64,7 +64,7 @@ pub(super) const HARMLESS: Case = Case {
 };
 
 /// A cgroup with one task that never freezes.
-fn held_open(scene: &mut Scene, place: &Place) -> Result<(Cgroup, Expected)> {
+pub(super) fn held_open(scene: &mut Scene, place: &Place) -> Result<(Cgroup, Expected)> {
     let cgroup = place.cgroup(scene)?;
     let (dir, _server) = scene.silent_fuse(None)?;
     let first = scene.worker_in(&cgroup, &Job::Stat(dir.join(SILENT_NAME)))?;

@@ -9,12 +9,12 @@ use std::thread;
 use std::time::Duration;
 
 use nix::sys::ptrace;
-use nix::sys::signal::{Signal, raise};
+use nix::sys::signal::{Signal, kill, raise};
 use nix::unistd::{Pid, gettid};
 use serde::{Deserialize, Serialize};
 
 use super::job::{after_ready, sleep_for_ever};
-use super::{ARGUMENT, aio, executable, next_word, ready};
+use super::{ARGUMENT, aio, executable, fork, next_word, ready};
 use crate::error::{Error, Result, Tried as _};
 
 /// "Then" is after the lab's word.
@@ -22,6 +22,17 @@ use crate::error::{Error, Result, Tried as _};
 pub enum Job {
     /// Touches so many bytes of memory.
     FillMemory(usize),
+    /// Three threads; then the last one touches so many bytes of memory.
+    FillMemoryInThread(usize),
+    /// vfork(2) whose child prints its process id and calls stat(2) on a path.
+    VforkStat(PathBuf),
+    /// Waits until a cgroup is asked to freeze; then sends SIGSTOP to a process.
+    StopWhenAsked {
+        /// Directory of the cgroup that is asked.
+        asked: PathBuf,
+        /// The process.
+        pid: i32,
+    },
     /// Three threads: the main one, one that sleeps or calls stat(2) on a path, one that executes a program, after a
     /// second word, through a path.
     Exec {
@@ -53,8 +64,20 @@ impl Job {
     pub(super) fn run(self) -> Result<()> {
         match self {
             Self::FillMemory(bytes) => after_ready(|| {
-                let memory = vec![1_u8; bytes];
-                std::hint::black_box(&memory);
+                fill(bytes);
+                sleep_for_ever()
+            }),
+            Self::FillMemoryInThread(bytes) => {
+                let (second, _asleep) = thread(|| ())?;
+                let (third, sender) = thread(move || fill(bytes))?;
+                ready(&[gettid().as_raw(), second, third])?;
+                sender.send(()).map_err(|error| Error::new("start", "a thread", error))?;
+                sleep_for_ever()
+            }
+            Self::VforkStat(path) => after_ready(|| fork::vfork_stat(&path)),
+            Self::StopWhenAsked { asked, pid } => after_ready(|| {
+                wait_until_asked(&asked);
+                kill(Pid::from_raw(pid), Signal::SIGSTOP).tried("stop", pid)?;
                 sleep_for_ever()
             }),
             Self::Exec { stat, root, main } => exec(stat, &root, main),
@@ -131,7 +154,12 @@ fn dump_core(dir: &Path) -> Result<()> {
     sleep_for_ever()
 }
 
-fn move_when_asked(asked: &Path, to: &Path, pid: i32) -> Result<()> {
+fn fill(bytes: usize) {
+    let memory = vec![1_u8; bytes];
+    std::hint::black_box(&memory);
+}
+
+fn wait_until_asked(asked: &Path) {
     let is_asked = || {
         ["freezer.self_freezing", "cgroup.freeze"]
             .iter()
@@ -140,6 +168,10 @@ fn move_when_asked(asked: &Path, to: &Path, pid: i32) -> Result<()> {
     while !is_asked() {
         thread::sleep(Duration::from_millis(1));
     }
+}
+
+fn move_when_asked(asked: &Path, to: &Path, pid: i32) -> Result<()> {
+    wait_until_asked(asked);
     let file = to.join("cgroup.procs");
     fs::write(&file, pid.to_string()).tried("move a process to", file.display())?;
     println!("moved");
