@@ -102,6 +102,40 @@ fn a_device_and_a_limit_are_named_without_bpf_too() {
 }
 
 #[test]
+fn waits_of_tasks_and_late_arrivals_are_named_without_bpf_too() {
+    for name in ["late-arrival", "oom-wait", "exec-stuck-thread"] {
+        support::on_each(&Hierarchy::BOTH, |scene, hierarchy| {
+            let stage = stage(scene, name, hierarchy);
+            let (code, document) = without_bpf(&["freeze", "--explain", "--timeout", "1s"], &stage);
+            assert_eq!(code, Some(3), "{document:#}");
+            says_what_is_lost(&document);
+            named(&stage, &document, name == "late-arrival" && hierarchy == Hierarchy::V1);
+            let details = document["tasks_detail"].as_array().expect("a list").iter();
+            let late: Vec<_> = details.filter(|task| task["late"] == true).map(|task| &task["tid"]).collect();
+            let came =
+                if name == "late-arrival" { vec![Value::from(stage.blockers[1].tid)] } else { Vec::new() };
+            assert_eq!(late, came.iter().collect::<Vec<_>>(), "{document:#}");
+        });
+    }
+}
+
+/// Every blocker with its cause, and nobody else. The last one may be unknown: /proc alone does not tell a task that v1
+/// froze where it slept from one that sleeps on.
+fn named(stage: &Stage, document: &Value, last_unknown: bool) {
+    let found = document["blockers"].as_array().expect("a list");
+    for one in found {
+        let expected = stage.blockers.iter().find(|expected| one["tid"] == expected.tid);
+        let expected = expected.unwrap_or_else(|| panic!("wrongly blamed: {one:#}"));
+        assert_eq!(one["cause"], expected.cause, "{one:#}");
+    }
+    let unknown = document["unknown"].as_array().expect("a list").iter();
+    let unknown: Vec<_> = unknown.map(|one| &one["tid"]).collect();
+    let doubtful =
+        last_unknown && stage.blockers.last().is_some_and(|last| unknown.contains(&&last.tid.into()));
+    assert_eq!(found.len() + usize::from(doubtful), stage.blockers.len(), "{document:#}");
+}
+
+#[test]
 fn a_freeze_that_succeeds_claims_no_times_it_has_not_seen() {
     support::on_each(&Hierarchy::BOTH, |scene, hierarchy| {
         let stage = stage(scene, "sleepers", hierarchy);

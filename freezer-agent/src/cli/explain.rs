@@ -1,7 +1,9 @@
 //! Say why a cgroup that somebody else is freezing is not frozen. Changes nothing.
 //!
 //! Looks at every task of the cgroup and of every cgroup below: by the BPF task iterator where that is allowed, else
-//! by /proc alone. What runs is sampled for a moment, so that a task spinning in the kernel is seen at work.
+//! by /proc alone. What runs is sampled for a moment, so that a task spinning in the kernel is seen at work. Tasks that
+//! join meanwhile (`--for`) are told as late; who came before the watch began, and without BPF who comes at all, is not
+//! seen.
 //!
 //! Of a cgroup that is frozen it says whom outside that hurts: clients of a FUSE server inside, waiters for a lock that a
 //! task took inside, tracers.
@@ -19,7 +21,7 @@ use crate::cgroupfs::{AncestorRequest, Cgroup};
 use crate::control::{ControlError, Refusal, Span, TaskCount, monotonic_ns};
 use crate::model::{FreezerState, Name};
 use crate::report::{Document, Outcome};
-use crate::session::{WatchedWait, Witness, explain, harm};
+use crate::session::{Watched, WatchedWait, Witness, explain, harm};
 
 /// Say why a cgroup that somebody else is freezing is not frozen
 ///
@@ -30,7 +32,7 @@ use crate::session::{WatchedWait, Witness, explain, harm};
 pub struct Args {
     #[command(flatten)]
     target: Target,
-    /// How long to watch what runs: 500ms, 2s, 1m; a plain number means seconds
+    /// How long to watch what runs and who joins: 500ms, 2s, 1m; a plain number means seconds
     #[arg(long = "for", value_name = "D", default_value = "200ms", value_parser = duration::parse)]
     watch_for: Duration,
     /// Print one JSON object
@@ -105,12 +107,14 @@ fn whom_it_hurts(cgroup: &Cgroup, verbose: bool, mut document: Document) -> Docu
 async fn watch(cgroup: &Cgroup, args: &Args, verbose: bool) -> Result<Document, Failure> {
     let mut witness = Witness::new(cgroup, verbose);
     let now = monotonic_ns();
-    let wait = WatchedWait::new(&mut witness, Span { start_ns: now, end_ns: now });
-    let samples = wait.sample_for(args.watch_for).await;
+    // Whoever comes while we watch comes after the request.
+    let inside = cgroup.subtree_tasks().ok();
+    let wait = WatchedWait::new(&mut witness, Span { start_ns: now, end_ns: now }, inside);
+    let Watched { mut session, samples, .. } = wait.watch_for(args.watch_for).await;
     // It may have got there by itself.
     let mut document = look(cgroup)?;
     if document.outcome == Outcome::Freezing {
-        let explained = explain(&mut witness, None, samples, &[], None, None);
+        let explained = explain(&mut witness, None, samples, None, None, Some(&mut session));
         document.tasks = explained.count().into();
         document.unknown = explained.unknown();
         document.error.clone_from(&explained.verdict.impossible);

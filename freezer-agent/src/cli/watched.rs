@@ -13,9 +13,11 @@ use crate::control::{Ended, Interrupts, Request, Span, TaskCount, monotonic_ns};
 use crate::explain::harm::SideEffect;
 use crate::explain::slow::{Seen, slow};
 use crate::explain::{Facts, Look, record};
-use crate::model::{FreezerState, Session, TaskSnapshot};
+use crate::model::{FreezerState, Session};
 use crate::report::{Document, TaskDetail};
-use crate::session::{Costs, Explained, Looks, Samples, Watched, WatchedWait, Witness, explain, harm, looks};
+use crate::session::{
+    Before, Costs, Explained, Looks, Samples, Watched, WatchedWait, Witness, explain, harm, looks,
+};
 
 /// Freezes, watches, explains, keeps the request or puts back what was found, and prints.
 pub async fn freeze(
@@ -27,24 +29,32 @@ pub async fn freeze(
     let mut witness = Witness::new(cgroup, verbose);
     let before = look_before(cgroup, &mut witness)?;
     let dumps = harm::dumps_under_way(cgroup);
+    // A move within the subtree looks to the kernel side as one from outside.
+    let inside = if witness.has_bpf() { cgroup.subtree_tasks().ok() } else { None };
     let mut request = Request::make(cgroup.clone())?;
     let span = request.written().unwrap_or_else(|| {
         let now = monotonic_ns();
         Span { start_ns: now, end_ns: now }
     });
-    let looks = Looks::new(request.asked(), args.slow, looks::before(&before));
-    let mut wait = WatchedWait::new(&mut witness, span).with_looks(looks);
+    let looks = Looks::new(request.asked(), args.slow, looks::states(&before.tasks));
+    let mut wait = WatchedWait::new(&mut witness, span, inside).with_looks(looks);
     let mut ended = request.wait(args.timeout, &mut wait, interrupts).await?;
     let known_at = monotonic_ns();
     let Watched { mut session, samples, last_look, looks } = wait.finish(ended == Ended::Frozen);
-    let frozen_before = before.iter().filter(|task| task.frozen_in(cgroup.hierarchy) == Some(true));
+    let frozen_before = before.tasks.iter().filter(|task| task.frozen_in(cgroup.hierarchy) == Some(true));
     session.frozen_before(frozen_before.map(|task| task.tid));
 
     let mut explained = None;
     if ended != Ended::Frozen {
         let asked_ns_ago = Some(known_at.saturating_sub(span.start_ns));
-        let found =
-            explain(&mut witness, asked_ns_ago, samples.clone(), &before, last_look, Some(&mut session));
+        let found = explain(
+            &mut witness,
+            asked_ns_ago,
+            samples.clone(),
+            Some(&before),
+            last_look,
+            Some(&mut session),
+        );
         if ended == Ended::TimedOut && found.nobody_blocks() && request.look_twice()?.is_none() {
             // The last task got there while we looked.
             ended = Ended::Frozen;
@@ -135,14 +145,15 @@ fn tell_all_frozen(witness: &mut Witness, session: &mut Session, document: &mut 
 
 /// Without BPF only the difference tells a task frozen in place from a blocked one; and a task that was frozen
 /// already has no latency.
-fn look_before(cgroup: &Cgroup, witness: &mut Witness) -> Result<Vec<TaskSnapshot>, Failure> {
+fn look_before(cgroup: &Cgroup, witness: &mut Witness) -> Result<Before, Failure> {
     let untouched = || -> Result<bool, crate::cgroupfs::FileError> {
         Ok(cgroup.state()?.state == FreezerState::Thawed && cgroup.requesting_descendants()?.is_empty())
     };
     if witness.has_bpf() && untouched().map_err(crate::control::ControlError::from)? {
-        return Ok(Vec::new());
+        return Ok(Before::default());
     }
-    Ok(witness.look())
+    let at_ns = monotonic_ns();
+    Ok(Before { at_ns, tasks: witness.look() })
 }
 
 fn times(session: &Session, known_at: u64, document: &mut Document) {

@@ -21,7 +21,7 @@ mod thaw;
 mod wait;
 mod watch;
 
-pub use clock::monotonic_ns;
+pub use clock::{boot_ns, monotonic_ns};
 pub use count::{TaskCount, count};
 pub use error::ControlError;
 pub use impossible::{Impossible, find_impossible};

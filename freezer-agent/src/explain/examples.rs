@@ -40,6 +40,7 @@ pub fn empty(hierarchy: Hierarchy) -> Facts {
         helpers: Vec::new(),
         keys: Vec::new(),
         memory: Vec::new(),
+        awaited: Vec::new(),
         storage: super::facts::StorageFacts::default(),
         cgroups: vec![CgroupFacts {
             hierarchy,

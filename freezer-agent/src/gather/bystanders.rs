@@ -62,6 +62,7 @@ impl Gatherer<'_> {
             helpers,
             keys,
             memory: Vec::new(),
+            awaited: Vec::new(),
             storage,
             cgroups,
             froze: Vec::new(),

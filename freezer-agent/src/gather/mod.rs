@@ -33,12 +33,11 @@ use std::time::{Duration, Instant};
 
 use crate::cgroupfs::Cgroup;
 use crate::explain::Facts;
-use crate::explain::facts::arrival::Joined;
 use crate::explain::facts::{
     BeforeRequest, Froze, KeyUpcall, MappedFile, StackSample, TaskDetails, TaskFacts, UserModeHelper,
 };
 use crate::explain::functions::{Mechanism, contains, means};
-use crate::model::{Hierarchy, Name, TaskSnapshot, TaskState};
+use crate::model::{Hierarchy, Joined, Name, TaskSnapshot, TaskState};
 use memory::{Memory, MemoryError};
 use procdir::{ProcDir, Process};
 use tables::Tables;
@@ -118,7 +117,8 @@ impl<'a> Gatherer<'a> {
         let (inside, outside): (Vec<_>, Vec<_>) =
             self.subject.host.iter().partition(|task| self.in_subtree(task));
         let tasks: Vec<TaskFacts> = inside.into_iter().map(|task| self.look(task, false)).collect();
-        let mut first: BTreeSet<i32> = threads::awaited(&tasks, &self.subject.host).into_iter().collect();
+        let (awaited, mut first) = threads::awaited(&tasks, &self.subject.host, &self.proc);
+        first.extend(awaited.iter().map(|thread| thread.tid));
         self.add_runners(&tasks, &outside, &mut first);
         let holders::Held { others, found, helpers, keys } = self.follow_holders(&tasks, first);
         let looked_at: Vec<&TaskFacts> = tasks.iter().chain(&others).collect();
@@ -149,6 +149,7 @@ impl<'a> Gatherer<'a> {
             helpers,
             keys,
             memory,
+            awaited,
             storage,
             cgroups,
             gaps: std::mem::take(&mut self.gaps).into_iter().collect(),

@@ -4,6 +4,7 @@ mod account;
 pub mod event;
 pub mod function;
 pub mod hierarchy;
+pub mod joined;
 pub mod latency;
 pub mod name;
 pub mod session;
@@ -12,6 +13,7 @@ pub mod timeline;
 
 pub use event::{Event, EventKind, Frozen};
 pub use hierarchy::{FreezerState, Hierarchy};
+pub use joined::{Joined, JoinedBy, joined_between};
 pub use latency::{Bucket, Latency};
 pub use name::Name;
 pub use session::Session;

@@ -1,11 +1,10 @@
 //! A freeze session: one request to its end, fed with events and looks, never with a clock.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::account::{Account, Left};
 use super::timeline::Arrival;
-use super::{Event, EventKind, Hierarchy, Latency, TaskSnapshot, TaskTimeline};
-use crate::explain::facts::arrival::{Joined, JoinedBy};
+use super::{Event, EventKind, Hierarchy, Joined, JoinedBy, Latency, TaskSnapshot, TaskTimeline};
 
 /// `TASK_DEAD` in a switch's state (`include/linux/sched.h`): the last switch of a task that exits.
 const TASK_DEAD: u32 = 0x80;
@@ -18,6 +17,10 @@ pub struct Session {
     write_ended_at: Option<u64>,
     tasks: HashMap<i32, TaskTimeline>,
     accounts: HashMap<i32, Account>,
+    /// Thread ids of the subtree before the request and since; `None` where nobody listed them.
+    inside: Option<HashSet<i32>>,
+    /// When a task was moved to a cgroup of the subtree, wherever from.
+    moved: HashMap<i32, u64>,
 }
 
 impl Session {
@@ -30,6 +33,8 @@ impl Session {
             write_ended_at: None,
             tasks: HashMap::new(),
             accounts: HashMap::new(),
+            inside: None,
+            moved: HashMap::new(),
         }
     }
 
@@ -56,17 +61,22 @@ impl Session {
         self.write_ended_at = Some(at);
     }
 
+    /// These were in the subtree before the request: a move within it brings nobody in.
+    pub fn were_inside(&mut self, tids: impl IntoIterator<Item = i32>) {
+        self.inside = Some(tids.into_iter().collect());
+    }
+
     /// When the last task froze; one frozen in place counts at the end of the write.
     #[must_use]
     pub fn last_frozen_at(&self) -> Option<u64> {
         self.tasks.values().filter_map(|task| task.frozen_at).max()
     }
 
-    /// Takes one event in. Events from before the request only tell that a task exists.
+    /// Takes one event in. Events from before the request only tell who was there.
     pub fn observe(&mut self, event: &Event) {
         let at = event.time_ns;
         if at < self.requested_at {
-            return;
+            return self.note_inside(&event.kind);
         }
         match &event.kind {
             EventKind::SwitchOut { tid, state, preempted, frozen } => {
@@ -106,11 +116,7 @@ impl Session {
                 let task = self.task(*tid);
                 (task.gone, task.exited) = (true, true);
             }
-            EventKind::Attach { tid, into: true, .. } => {
-                self.came(*tid, at);
-                self.task(*tid).joined = Some((at, JoinedBy::Move));
-            }
-            EventKind::Attach { tid, into: false, .. } => self.went(*tid, at),
+            EventKind::Attach { tid, into, .. } => self.attached(*tid, at, *into),
             EventKind::FreezeAsked { .. }
             | EventKind::ThawAsked { .. }
             | EventKind::NotifyFrozen { .. }
@@ -122,6 +128,7 @@ impl Session {
     pub fn look<'t>(&mut self, tasks: impl IntoIterator<Item = &'t TaskSnapshot>) {
         let (hierarchy, write_ended_at) = (self.hierarchy, self.write_ended_at);
         for seen in tasks {
+            self.join_with_process(seen);
             let task = self.task(seen.tid);
             task.tgid = Some(seen.tgid);
             task.comm = Some(seen.comm.clone());
@@ -156,6 +163,24 @@ impl Session {
         let mut all: Vec<TaskTimeline> = self.tasks.values().cloned().collect();
         all.sort_by_key(|task| (std::cmp::Reverse(task.frozen_at), task.tid));
         all
+    }
+
+    /// A process is moved with all its threads, and the kernel tells of its main thread only: this one of the subtree came
+    /// with it, unless it was there before.
+    pub fn join_with_process(&mut self, seen: &TaskSnapshot) {
+        let Some(&at) = self.moved.get(&seen.tgid) else { return };
+        if self.inside.as_ref().is_some_and(|inside| !inside.contains(&seen.tid)) {
+            let task = self.task(seen.tid);
+            task.joined.get_or_insert((at, JoinedBy::Move));
+            task.late = true;
+        }
+    }
+
+    /// Two looks, not events, tell that these came late.
+    pub fn found_late(&mut self, joined: &HashMap<i32, Joined>) {
+        for tid in joined.keys() {
+            self.task(*tid).late = true;
+        }
     }
 
     /// Tasks that joined since the request, by thread id, as of `now`.
@@ -199,6 +224,38 @@ impl Session {
         let spent = self.account(tid).spent(at);
         let task = self.task(tid);
         (task.gone, task.gone_at, task.spent) = (true, Some(at), spent);
+    }
+
+    fn note_inside(&mut self, kind: &EventKind) {
+        let Some(inside) = &mut self.inside else { return };
+        match kind {
+            EventKind::Fork { tid, .. } | EventKind::Attach { tid, into: true, .. } => {
+                inside.insert(*tid);
+            }
+            EventKind::Exit { tid } | EventKind::Attach { tid, into: false, .. } => {
+                inside.remove(tid);
+            }
+            _ => {}
+        }
+    }
+
+    fn attached(&mut self, tid: i32, at: u64, into: bool) {
+        // Where nobody listed them it may be a move within.
+        let was_inside = self.inside.as_ref().is_none_or(|inside| inside.contains(&tid));
+        if !into {
+            if let Some(inside) = &mut self.inside {
+                inside.remove(&tid);
+            }
+            return self.went(tid, at);
+        }
+        self.moved.insert(tid, at);
+        if was_inside {
+            let task = self.task(tid);
+            (task.gone, task.gone_at) = (false, None);
+        } else {
+            self.came(tid, at);
+            self.task(tid).joined = Some((at, JoinedBy::Move));
+        }
     }
 
     fn switched_out(&mut self, tid: i32, at: u64, frozen: bool, state: u32, preempted: bool) {
@@ -287,5 +344,62 @@ mod tests {
         session.observe(&event(1100, frozen_out(7)));
         session.observe(&event(1200, EventKind::Attach { tid: 7, to: 1, into: false }));
         assert_eq!(session.latency(None).max_ns, None);
+    }
+
+    fn moved_in(tid: i32) -> EventKind {
+        EventKind::Attach { tid, to: 1, into: true }
+    }
+
+    fn seen(tid: i32, process: i32) -> TaskSnapshot {
+        let mut task = crate::model::joined::tests::task(tid, 0);
+        task.tgid = process;
+        task
+    }
+
+    #[test]
+    fn a_move_within_the_subtree_brings_nobody_in() {
+        let mut session = Session::new(Hierarchy::V1, 1000);
+        session.were_inside([7]);
+        session.observe(&event(900, moved_in(8)));
+        session.observe(&event(1100, moved_in(7)));
+        session.observe(&event(1100, moved_in(8)));
+        session.observe(&event(1200, moved_in(9)));
+        let joined = session.joined(1500);
+        assert_eq!(joined.keys().collect::<Vec<_>>(), [&9]);
+        assert_eq!(joined[&9], Joined { how: JoinedBy::Move, ago_ns: Some(300) });
+    }
+
+    #[test]
+    fn who_left_and_comes_back_is_late() {
+        let mut session = Session::new(Hierarchy::V1, 1000);
+        session.were_inside([7]);
+        session.observe(&event(1100, EventKind::Attach { tid: 7, to: 1, into: false }));
+        session.observe(&event(1200, moved_in(7)));
+        assert!(session.joined(1500).contains_key(&7));
+    }
+
+    #[test]
+    fn the_threads_of_a_moved_process_came_with_it_but_for_those_that_were_there() {
+        let mut session = Session::new(Hierarchy::V1, 1000);
+        session.were_inside([12]);
+        session.observe(&event(1200, moved_in(10)));
+        session.look(&[seen(10, 10), seen(11, 10), seen(12, 10), seen(20, 20)]);
+        let joined = session.joined(1500);
+        assert_eq!((joined.get(&11), joined.get(&12), joined.get(&20)), (joined.get(&10), None, None));
+        assert!(session.timelines().iter().all(|task| task.late == [10, 11].contains(&task.tid)));
+    }
+
+    #[test]
+    fn an_execve_after_the_request_joins_and_a_fork_stays_a_fork() {
+        let mut session = Session::new(Hierarchy::V2, 1000);
+        let exec = |tid| EventKind::Exec { tid, comm: "sh".into() };
+        session.observe(&event(900, exec(6)));
+        session.observe(&event(1100, exec(7)));
+        session.observe(&event(1100, EventKind::Fork { parent: 7, tid: 8, tgid: 8 }));
+        session.observe(&event(1200, exec(8)));
+        let joined = session.joined(1500);
+        assert_eq!(joined.get(&6), None);
+        assert_eq!(joined[&7], Joined { how: JoinedBy::Exec, ago_ns: Some(400) });
+        assert_eq!(joined[&8].how, JoinedBy::Fork { parent: Some(7) });
     }
 }

@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Name;
-use crate::explain::facts::arrival::JoinedBy;
+use super::{JoinedBy, Name};
 
 /// How a task came to be frozen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

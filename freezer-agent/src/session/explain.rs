@@ -1,14 +1,13 @@
 //! From what was seen to what is reported: a last look, the facts, the verdict.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::{Samples, Witness, looks};
-use crate::control::{TaskCount, monotonic_ns};
+use crate::control::{TaskCount, boot_ns, monotonic_ns};
 use crate::explain::facts::Froze;
-use crate::explain::facts::arrival::{Joined, JoinedBy};
 use crate::explain::{Facts, Verdict, judge};
 use crate::gather::{self, Subject};
-use crate::model::{Arrival, Session, TaskSnapshot, TaskState, TaskTimeline};
+use crate::model::{Arrival, Joined, Session, TaskSnapshot, TaskState, TaskTimeline, joined_between};
 use crate::report::UnknownTask;
 
 /// A subtree that is not frozen, explained.
@@ -19,24 +18,39 @@ pub struct Explained {
     pub verdict: Verdict,
 }
 
+/// A look at the subtree before the request.
+#[derive(Debug, Default)]
+pub struct Before {
+    /// When it began, `CLOCK_MONOTONIC`, ns.
+    pub at_ns: u64,
+    /// The tasks of the subtree then.
+    pub tasks: Vec<TaskSnapshot>,
+}
+
 /// Gathers what the tasks of the subtree point at, and judges. Looks at the host first, unless there is a `look` taken
 /// just now.
 pub fn explain(
     witness: &mut Witness,
     asked_ns_ago: Option<u64>,
     samples: Samples,
-    before: &[TaskSnapshot],
+    before: Option<&Before>,
     look: Option<Vec<TaskSnapshot>>,
     session: Option<&mut Session>,
 ) -> Explained {
     let cgroup = witness.cgroup().clone();
     let host = look.unwrap_or_else(|| witness.look_at_host());
-    let (joined, froze) = session.map_or_else(Default::default, |session| {
+    let mut froze = Vec::new();
+    let mut late = HashMap::new();
+    if let Some(session) = session {
         witness.catch_up(session);
-        (joined(witness, session, &host, before), times(witness, session, &host))
-    });
-    let before = looks::before(before);
-    let subject = Subject { cgroup: &cgroup, host, asked_ns_ago, samples, joined, before, froze };
+        late = joined(witness, session, &host, before);
+        // Without the time of the request there is none from it.
+        if asked_ns_ago.is_some() {
+            froze = times(witness, session, &host);
+        }
+    }
+    let before = before.map_or_else(HashMap::new, |before| looks::states(&before.tasks));
+    let subject = Subject { cgroup: &cgroup, host, asked_ns_ago, samples, joined: late, before, froze };
     let facts = gather::gather(&subject);
     let verdict = judge(&facts);
     Explained { facts, verdict }
@@ -45,25 +59,26 @@ pub fn explain(
 /// Who came after the request: by events where there are any, else by two looks.
 fn joined(
     witness: &Witness,
-    session: &Session,
+    session: &mut Session,
     host: &[TaskSnapshot],
-    before: &[TaskSnapshot],
+    before: Option<&Before>,
 ) -> HashMap<i32, Joined> {
+    // A cgroup that is gone holds nobody who could be late.
+    let Ok(subtree) = witness.cgroup().subtree_ids() else { return HashMap::new() };
+    let hierarchy = session.hierarchy();
+    let inside = |task: &&TaskSnapshot| task.cgroup_in(hierarchy).is_some_and(|id| subtree.contains(&id));
+    let inside = host.iter().filter(inside);
     if witness.has_bpf() {
+        inside.for_each(|task| session.join_with_process(task));
         return session.joined(monotonic_ns());
     }
-    // Ids are used again: only the start time tells the same task.
-    let known: HashSet<(i32, u64)> = before.iter().map(|task| (task.tid, task.start_ns)).collect();
-    let newest = before.iter().map(|task| task.start_ns).max().unwrap_or_default();
-    let hierarchy = session.hierarchy();
-    host.iter()
-        .filter(|task| task.cgroup_in(hierarchy).is_some() && !known.contains(&(task.tid, task.start_ns)))
-        .map(|task| {
-            let forked = known.iter().any(|(tid, _)| *tid == task.parent) && task.start_ns >= newest;
-            let how = if forked { JoinedBy::Fork { parent: Some(task.parent) } } else { JoinedBy::Move };
-            (task.tid, Joined { how, ago_ns: None })
-        })
-        .collect()
+    let Some(before) = before else { return HashMap::new() };
+    // Start times are counted from boot, suspended or not.
+    let since_boot = |at: u64| at.saturating_add(boot_ns().saturating_sub(monotonic_ns()));
+    let asked = since_boot(session.requested_at());
+    let joined = joined_between(&before.tasks, since_boot(before.at_ns), asked, inside);
+    session.found_late(&joined);
+    joined
 }
 
 /// When the tasks froze that this look shows frozen, by the events up to it.

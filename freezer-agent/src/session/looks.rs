@@ -16,7 +16,7 @@ use crate::model::TaskSnapshot;
 pub type Before = HashMap<i32, BeforeRequest>;
 
 /// From tasks as they looked then.
-pub fn before(tasks: &[TaskSnapshot]) -> Before {
+pub fn states(tasks: &[TaskSnapshot]) -> Before {
     tasks
         .iter()
         .map(|task| (task.tid, BeforeRequest { state: task.state, switches: task.switches }))

@@ -46,9 +46,12 @@ pub struct WatchedWait<'w> {
 }
 
 impl<'w> WatchedWait<'w> {
-    /// For a request whose write took `written`.
-    pub fn new(witness: &'w mut Witness, written: Span) -> Self {
+    /// For a request whose write took `written`, when these threads were `inside`; `None` where nobody listed them.
+    pub fn new(witness: &'w mut Witness, written: Span, inside: Option<Vec<i32>>) -> Self {
         let mut session = Session::new(witness.cgroup().hierarchy, written.start_ns);
+        if let Some(inside) = inside {
+            session.were_inside(inside);
+        }
         if witness.has_bpf() {
             // Without events a task that never ran cannot be told from one that did.
             session.write_ended(written.end_ns);
@@ -86,10 +89,10 @@ impl<'w> WatchedWait<'w> {
         Watched { samples: sum(&self.samples), session: self.session, last_look: self.last_look, looks }
     }
 
-    /// Samples what runs, for `duration`; nothing where there is no BPF.
-    pub async fn sample_for(mut self, duration: Duration) -> Samples {
+    /// Watches who comes, and samples what runs, for `duration`; not at all where there is no BPF.
+    pub async fn watch_for(mut self, duration: Duration) -> Watched {
         if !self.witness.has_bpf() {
-            return Samples::new();
+            return self.finish(false);
         }
         self.sampling = true;
         self.witness.start_sampling(SAMPLE_HZ);
@@ -100,7 +103,7 @@ impl<'w> WatchedWait<'w> {
         };
         // The time passing is the end that is wanted.
         let _passed = tokio::time::timeout(duration, gather).await;
-        self.finish(false).samples
+        self.finish(false)
     }
 
     /// Takes the waiting events in; whether any of them may complete the freeze.

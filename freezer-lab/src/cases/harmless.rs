@@ -1,27 +1,8 @@
 //! What looks dangerous and is not: these freezes succeed and blame nobody.
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-
 use super::{Case, STUCK, Stage};
 use crate::Job;
 use crate::cgroup::{Hierarchy, State};
-use crate::error::Tried as _;
-
-/// Job control.
-pub(super) const STOPPED: Case = Case {
-    name: "stopped",
-    about: "a process stopped by SIGSTOP: frozen enough",
-    hierarchies: &Hierarchy::BOTH,
-    set_up: |scene, place| {
-        let cgroup = place.cgroup(scene)?;
-        let task = scene.worker_in(&cgroup, &Job::Spin)?;
-        let pid = scene[task].pid();
-        kill(Pid::from_raw(pid), Signal::SIGSTOP).tried("stop", pid)?;
-        scene[task].wait_stuck(pid, 'T', "", STUCK)?;
-        Ok(Stage::frozen(cgroup))
-    },
-};
 
 /// A tracer outside.
 pub(super) const TRACED: Case = Case {
@@ -34,19 +15,6 @@ pub(super) const TRACED: Case = Case {
         let pid = scene[task].pid();
         scene.worker(&Job::Trace(pid))?;
         scene[task].wait_stuck(pid, 't', "", STUCK)?;
-        Ok(Stage::frozen(cgroup))
-    },
-};
-
-/// The parent shows D.
-pub(super) const VFORK: Case = Case {
-    name: "vfork",
-    about: "a parent that waits, in D, for its vfork child",
-    hierarchies: &Hierarchy::BOTH,
-    set_up: |scene, place| {
-        let cgroup = place.cgroup(scene)?;
-        let task = scene.worker_in(&cgroup, &Job::Vfork)?;
-        scene[task].wait_stuck(scene[task].pid(), 'D', "", STUCK)?;
         Ok(Stage::frozen(cgroup))
     },
 };

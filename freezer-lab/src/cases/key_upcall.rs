@@ -17,7 +17,7 @@ use crate::wait;
 use crate::worker::supervised::Job;
 
 /// What the kernel runs (`security/keys/request_key.c`, `call_sbin_request_key`).
-const HELPER: &str = "/sbin/request-key";
+pub(super) const HELPER: &str = "/sbin/request-key";
 
 /// All of this file.
 pub(super) const ALL: [Case; 3] = [OUTSIDE, INSIDE, ONE_OF_TWO];

@@ -6,9 +6,13 @@ use super::{Case, Expected, Holder, Place, Stage};
 use crate::Job;
 use crate::cgroup::{Cgroup, Hierarchy};
 use crate::error::Result;
-use crate::fuse::SILENT_NAME;
+use crate::fuse::{SILENT_FILE, SILENT_NAME};
 use crate::scene::{Scene, WorkerId};
 use crate::worker::tasks;
+
+/// Long enough for a move on a loaded machine: it waits for a grace period (kernel/cgroup/cgroup.c,
+/// `cgroup_attach_lock`).
+const LIMIT: Duration = Duration::from_millis(900);
 
 /// It waits for a FUSE server, and that it came late changes nothing about it.
 pub(super) const STUCK: Case = Case {
@@ -24,26 +28,24 @@ pub(super) const STUCK: Case = Case {
         move_in(scene, &cgroup, late)?;
         let blocker = Expected::main_of(scene, late, "fuse-request")
             .waits_for([Holder::Mount(dir), Holder::running(scene, server)]);
-        Ok(Stage::stuck(cgroup, vec![first, blocker]))
+        Ok(Stage { limit: LIMIT, ..Stage::stuck(cgroup, vec![first, blocker]) })
     },
 };
 
-/// Many grace periods in one system call: in `D`, deaf to the freezer, and no other cause fits.
+/// In `D`, deaf to the freezer, for a kernel worker: no other cause fits, and it lasts as long as its server is silent.
 pub(super) const UNKNOWN: Case = Case {
     name: "late-arrival",
     about: "a task in uninterruptible sleep for a reason of its own, moved in during the freeze",
     hierarchies: &Hierarchy::BOTH,
     set_up: |scene, place| {
         let (cgroup, first) = held_open(scene, place)?;
-        let late = scene.worker(&Job::Tasks(tasks::Job::CloseSockets))?;
+        let (dir, _server) = scene.silent_fuse(None)?;
+        let late = scene.worker(&Job::Tasks(tasks::Job::AwaitSync(dir.join(SILENT_FILE))))?;
+        scene[late].go()?;
+        scene[late].wait_stuck(scene[late].pid(), 'D', "io_destroy", super::STUCK)?;
         move_in(scene, &cgroup, late)?;
-        let blocker = Expected::main_of(scene, late, "late-arrival");
-        let mut stage = Stage::stuck(cgroup, vec![first, blocker]).after(move |scene| {
-            scene[late].go()?;
-            scene[late].wait_stuck(scene[late].pid(), 'D', "", super::STUCK)
-        });
-        stage.limit = Duration::from_millis(300);
-        Ok(stage)
+        let blocker = Expected::main_of(scene, late, "late-arrival").certainty("certain");
+        Ok(Stage { limit: LIMIT, ..Stage::stuck(cgroup, vec![first, blocker]) })
     },
 };
 
@@ -62,7 +64,7 @@ pub(super) const HARMLESS: Case = Case {
 };
 
 /// A cgroup with one task that never freezes.
-fn held_open(scene: &mut Scene, place: &Place) -> Result<(Cgroup, Expected)> {
+pub(super) fn held_open(scene: &mut Scene, place: &Place) -> Result<(Cgroup, Expected)> {
     let cgroup = place.cgroup(scene)?;
     let (dir, _server) = scene.silent_fuse(None)?;
     let first = scene.worker_in(&cgroup, &Job::Stat(dir.join(SILENT_NAME)))?;
@@ -72,7 +74,8 @@ fn held_open(scene: &mut Scene, place: &Place) -> Result<(Cgroup, Expected)> {
 
 /// Somebody outside who moves the worker in once the freeze is asked for.
 fn move_in(scene: &mut Scene, cgroup: &Cgroup, late: WorkerId) -> Result<()> {
-    let job = tasks::Job::MoveWhenAsked { cgroup: cgroup.path().to_path_buf(), pid: scene[late].pid() };
+    let path = cgroup.path().to_path_buf();
+    let job = tasks::Job::MoveWhenAsked { asked: path.clone(), to: path, pid: scene[late].pid() };
     let mover = scene.worker(&Job::Tasks(job))?;
     scene[mover].go()
 }

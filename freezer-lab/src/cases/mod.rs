@@ -30,8 +30,10 @@ mod needs;
 mod oom_wait;
 mod seccomp_notify;
 mod slow;
+mod stopped;
 mod traced;
 mod userfault;
+mod vfork;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -313,6 +315,7 @@ pub fn by_cause() -> Vec<(&'static str, Vec<Case>)> {
         ("fuse-request", vec![fuse_server::OUTSIDE, fuse_server::INSIDE, fuse_server::FROZEN_ELSEWHERE]),
         ("fuse-request", vec![fuse_descriptor::READ, fuse_descriptor::FSYNC, fuse_descriptor::CACHED_READ]),
         ("fuse-request", vec![fuse_threads::CASE, fuse_flush_in_exit::CASE, crowd::CASE]),
+        ("fuse-request", vec![vfork::CHILD_STUCK, stopped::DURING]),
         ("block-io", vec![block_io::READ, block_io::DIRECT, block_io::SERVER_INSIDE]),
         ("io-throttle", vec![io_throttle::READ, io_throttle::WRITE, io_throttle::FSYNC]),
         ("fuse-request", chain_servers::ALL.into()),
@@ -325,7 +328,7 @@ pub fn by_cause() -> Vec<(&'static str, Vec<Case>)> {
         ("fanotify-permission", fanotify_permission::ALL.into()),
         ("autofs", autofs::ALL.into()),
         ("key-upcall", key_upcall::ALL.into()),
-        ("oom-wait", vec![oom_wait::OWN, oom_wait::PARENT]),
+        ("oom-wait", vec![oom_wait::OWN, oom_wait::PARENT, oom_wait::THREAD]),
         ("exec-threads", vec![exec_threads::STUCK, exec_threads::STUCK_MAIN, exec_threads::FROZEN_BEFORE]),
         ("exec-threads", vec![exec_threads::DEAD_TRACED, exec_threads::CORE_DUMP, exec_threads::DURING]),
         ("exiting", vec![exiting::MEMORY, exiting::SOCKETS]),
@@ -338,7 +341,8 @@ pub fn by_cause() -> Vec<(&'static str, Vec<Case>)> {
         (SLOW, vec![slow::FUSE, slow::LOCK, slow::MLOCK, slow::MUNMAP, slow::EXIT]),
         (SLOW, vec![slow::QUOTA, slow::STARVED, slow::LATE]),
         (HURTS, vec![hurts::FUSE, hurts::LOCK, hurts::TRACER, hurts::CORE_DUMP]),
-        (HARMLESS, vec![harmless::STOPPED, harmless::TRACED, harmless::VFORK, harmless::FORK_STORM]),
+        (HARMLESS, stopped::HARMLESS.into()),
+        (HARMLESS, vec![harmless::TRACED, vfork::HARMLESS, harmless::FORK_STORM]),
         (HARMLESS, vec![exec_threads::DURING_V2]),
         (HARMLESS, vec![traced::INSIDE, traced::TRACER_FROZEN]),
         (HARMLESS, vec![harmless::SLEEPERS, harmless::BUSY, harmless::FROZEN_V2_FIRST, fs_frozen::WRITE_V1]),

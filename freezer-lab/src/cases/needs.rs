@@ -1,6 +1,7 @@
 //! What this host must have for a case, and the mechanisms of the catalogue that have no case here.
 
 use std::fs;
+use std::path::Path;
 
 use super::Case;
 use crate::Hierarchy;
@@ -12,14 +13,19 @@ enum Need {
     Filesystem(&'static str),
     /// A device of `/proc/misc` or `/proc/devices`.
     Device(&'static str),
+    /// A path that must be free for the lab to use.
+    Free(&'static str),
 }
 
 /// Cases by the beginning of their names, and what they need.
 const NEEDS: &[(&str, Need)] = &[
     ("fuse-", Need::Filesystem("fuse")),
     ("lock-directory", Need::Filesystem("fuse")),
+    ("late-", Need::Filesystem("fuse")),
+    ("stopped-during", Need::Filesystem("fuse")),
     ("lock-file-position", Need::Filesystem("fuse")),
     ("fs-frozen-", Need::Device("loop")),
+    ("key-upcall", Need::Free(super::key_upcall::HELPER)),
     ("autofs", Need::Filesystem("autofs")),
     ("block-io-loop", Need::Device("loop")),
     ("block-io-dm", Need::Device("device-mapper")),
@@ -87,11 +93,38 @@ impl Need {
         let (files, word, what): (&[&str], _, _) = match self {
             Self::Filesystem(name) => (&["/proc/filesystems"], name, "filesystem"),
             Self::Device(name) => (&["/proc/misc", "/proc/devices"], name, "device"),
+            Self::Free(path) => return taken(Path::new(path)),
         };
         let listed = |file: &&str| {
             let text = fs::read_to_string(file).unwrap_or_default();
             text.lines().any(|line| line.split_ascii_whitespace().last() == Some(*word))
         };
         (!files.iter().any(listed)).then(|| format!("this kernel has no {word} {what} (perhaps a module)"))
+    }
+}
+
+/// Taken by the host: a link to a file of the lab itself is a case under way.
+fn taken(path: &Path) -> Option<String> {
+    path.symlink_metadata().ok()?;
+    let labs = std::env::temp_dir().join("lab-");
+    let to_lab = fs::read_link(path)
+        .is_ok_and(|to| to.as_os_str().as_encoded_bytes().starts_with(labs.as_os_str().as_encoded_bytes()));
+    (!to_lab).then(|| format!("this host has a {} of its own, which the lab does not touch", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_taken_by_anything_but_the_lab_s_own_link() {
+        assert_eq!(taken(Path::new("/nowhere/at/all")), None);
+        assert!(taken(Path::new("/proc/self/exe")).is_some_and(|why| why.contains("/proc/self/exe")));
+        let dir = std::env::temp_dir().join(format!("lab-needs-{}", std::process::id()));
+        fs::create_dir(&dir).expect("a directory");
+        let link = dir.join("link");
+        std::os::unix::fs::symlink(dir.join("request-key"), &link).expect("a link");
+        assert_eq!(taken(&link), None);
+        fs::remove_dir_all(&dir).expect("removed");
     }
 }

@@ -3,9 +3,9 @@
 
 use super::{Case, Expected, Holder, Place, STUCK, Stage};
 use crate::Job;
-use crate::cgroup::Hierarchy;
+use crate::cgroup::{Cgroup, Hierarchy};
 use crate::error::Result;
-use crate::scene::Scene;
+use crate::scene::{Scene, WorkerId};
 use crate::worker::tasks;
 
 const LIMIT: usize = 16 << 20;
@@ -26,19 +26,43 @@ pub(super) const PARENT: Case = Case {
     set_up: |scene, place| waiter(scene, place, true),
 };
 
+/// The others freeze.
+pub(super) const THREAD: Case = Case {
+    name: "oom-wait-thread",
+    about: "the same in one of three threads",
+    hierarchies: &Hierarchy::BOTH,
+    set_up: |scene, place| {
+        let cgroup = place.cgroup(scene)?;
+        let limited = limited(scene)?;
+        let task = scene.worker(&Job::Tasks(tasks::Job::FillMemoryInThread(4 * LIMIT)))?;
+        let tid = scene[task].tids()[2];
+        let blocker = fill(scene, task, tid, &cgroup, &limited)?;
+        Ok(Stage::stuck(cgroup, vec![blocker.waits_for([Holder::Cgroup(limited.path().to_path_buf())])]))
+    },
+};
+
 fn waiter(scene: &mut Scene, place: &Place, in_child: bool) -> Result<Stage> {
     let cgroup = place.cgroup(scene)?;
+    let limited = limited(scene)?;
+    let own = if in_child { scene.child_of(&limited, "child")? } else { limited.clone() };
+    let task = scene.worker(&Job::Tasks(tasks::Job::FillMemory(4 * LIMIT)))?;
+    let tid = scene[task].pid();
+    let blocker = fill(scene, task, tid, &cgroup, &own)?;
+    Ok(Stage::stuck(cgroup, vec![blocker.waits_for([Holder::Cgroup(limited.path().to_path_buf())])]))
+}
+
+fn limited(scene: &mut Scene) -> Result<Cgroup> {
     let limited = scene.controller_cgroup("memory")?;
     limited.write("memory.limit_in_bytes", &LIMIT.to_string())?;
     limited.write("memory.oom_control", "1")?;
-    let own = if in_child { scene.child_of(&limited, "child")? } else { limited.clone() };
-    let task = scene.worker(&Job::Tasks(tasks::Job::FillMemory(4 * LIMIT)))?;
-    scene[task].put_in(&cgroup)?;
-    scene[task].put_in(&own)?;
+    Ok(limited)
+}
+
+/// Lets it fill the memory of a memory cgroup.
+fn fill(scene: &mut Scene, task: WorkerId, tid: i32, cgroup: &Cgroup, own: &Cgroup) -> Result<Expected> {
+    scene[task].put_in(cgroup)?;
+    scene[task].put_in(own)?;
     scene[task].go()?;
-    scene[task].wait_stuck(scene[task].pid(), 'D', "mem_cgroup_oom_synchronize", STUCK)?;
-    let blocker = Expected::main_of(scene, task, "oom-wait")
-        .certainty("certain")
-        .waits_for([Holder::Cgroup(limited.path().to_path_buf())]);
-    Ok(Stage::stuck(cgroup, vec![blocker]))
+    scene[task].wait_stuck(tid, 'D', "mem_cgroup_oom_synchronize", STUCK)?;
+    Ok(Expected::main_of(scene, task, "oom-wait").thread(tid).certainty("certain"))
 }

@@ -3,6 +3,7 @@
 //! A worker prepares its job, prints one line of JSON with its thread ids, waits for a line on its stdin, and only
 //! then does the thing that may get stuck. It dies with the thread that started it (`PR_SET_PDEATHSIG`).
 
+mod aio;
 pub mod chain;
 mod cpu;
 mod fork;
@@ -14,7 +15,7 @@ pub mod slow;
 mod sockets;
 pub mod storage;
 pub mod supervised;
-pub(crate) mod tasks;
+pub mod tasks;
 mod userfault;
 
 use std::env;

@@ -20,12 +20,6 @@ pub(super) fn exit_with_sockets() -> Result<()> {
     })
 }
 
-/// Opens them and lets nobody close them but the kernel.
-pub(super) fn leak() -> Result<()> {
-    std::mem::forget(open()?);
-    Ok(())
-}
-
 fn open() -> Result<Vec<OwnedFd>> {
     let open = || socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, None);
     (0..SOCKETS).map(|_| open()).collect::<nix::Result<_>>().tried("open", "packet sockets")

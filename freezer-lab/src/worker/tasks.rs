@@ -8,14 +8,13 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use nix::errno::Errno;
 use nix::sys::ptrace;
-use nix::sys::signal::{Signal, raise};
+use nix::sys::signal::{Signal, kill, raise};
 use nix::unistd::{Pid, gettid};
 use serde::{Deserialize, Serialize};
 
 use super::job::{after_ready, sleep_for_ever};
-use super::{ARGUMENT, executable, next_word, ready, sockets};
+use super::{ARGUMENT, aio, executable, fork, next_word, ready};
 use crate::error::{Error, Result, Tried as _};
 
 /// "Then" is after the lab's word.
@@ -23,6 +22,17 @@ use crate::error::{Error, Result, Tried as _};
 pub enum Job {
     /// Touches so many bytes of memory.
     FillMemory(usize),
+    /// Three threads; then the last one touches so many bytes of memory.
+    FillMemoryInThread(usize),
+    /// vfork(2) whose child prints its process id and calls stat(2) on a path.
+    VforkStat(PathBuf),
+    /// Waits until a cgroup is asked to freeze; then sends SIGSTOP to a process.
+    StopWhenAsked {
+        /// Directory of the cgroup that is asked.
+        asked: PathBuf,
+        /// The process.
+        pid: i32,
+    },
     /// Three threads: the main one, one that sleeps or calls stat(2) on a path, one that executes a program, after a
     /// second word, through a path.
     Exec {
@@ -37,23 +47,37 @@ pub enum Job {
     DumpCore(PathBuf),
     /// Traces one thread with `PTRACE_O_TRACEEXIT`; then never waits for it.
     TraceExit(i32),
-    /// Waits until the cgroup of this directory is asked to freeze; then moves a process there.
+    /// Waits until a cgroup is asked to freeze; then moves a process to it or to another.
     MoveWhenAsked {
-        /// Directory of the cgroup.
-        cgroup: PathBuf,
+        /// Directory of the cgroup that is asked.
+        asked: PathBuf,
+        /// Directory of the one to move to.
+        to: PathBuf,
         /// The process.
         pid: i32,
     },
-    /// Closes hundreds of packet sockets in one call, which takes seconds in `D`.
-    CloseSockets,
+    /// Waits in `D` for an fsync of this file that a kernel worker carries out.
+    AwaitSync(PathBuf),
 }
 
 impl Job {
     pub(super) fn run(self) -> Result<()> {
         match self {
             Self::FillMemory(bytes) => after_ready(|| {
-                let memory = vec![1_u8; bytes];
-                std::hint::black_box(&memory);
+                fill(bytes);
+                sleep_for_ever()
+            }),
+            Self::FillMemoryInThread(bytes) => {
+                let (second, _asleep) = thread(|| ())?;
+                let (third, sender) = thread(move || fill(bytes))?;
+                ready(&[gettid().as_raw(), second, third])?;
+                sender.send(()).map_err(|error| Error::new("start", "a thread", error))?;
+                sleep_for_ever()
+            }
+            Self::VforkStat(path) => after_ready(|| fork::vfork_stat(&path)),
+            Self::StopWhenAsked { asked, pid } => after_ready(|| {
+                wait_until_asked(&asked);
+                kill(Pid::from_raw(pid), Signal::SIGSTOP).tried("stop", pid)?;
                 sleep_for_ever()
             }),
             Self::Exec { stat, root, main } => exec(stat, &root, main),
@@ -63,11 +87,8 @@ impl Job {
                 ptrace::seize(tid, ptrace::Options::PTRACE_O_TRACEEXIT).tried("trace", tid)?;
                 after_ready(|| sleep_for_ever())
             }
-            Self::MoveWhenAsked { cgroup, pid } => after_ready(|| move_when_asked(&cgroup, pid)),
-            Self::CloseSockets => {
-                sockets::leak()?;
-                after_ready(close_all)
-            }
+            Self::MoveWhenAsked { asked, to, pid } => after_ready(|| move_when_asked(&asked, &to, pid)),
+            Self::AwaitSync(path) => aio::destroy_while_syncing(&path),
         }
     }
 }
@@ -133,24 +154,26 @@ fn dump_core(dir: &Path) -> Result<()> {
     sleep_for_ever()
 }
 
-fn move_when_asked(cgroup: &Path, pid: i32) -> Result<()> {
-    let asked = || {
-        ["freezer.self_freezing", "cgroup.freeze"]
-            .iter()
-            .any(|file| fs::read_to_string(cgroup.join(file)).is_ok_and(|text| text.trim() == "1"))
-    };
-    while !asked() {
-        thread::sleep(Duration::from_millis(1));
-    }
-    let file = cgroup.join("cgroup.procs");
-    fs::write(&file, pid.to_string()).tried("move a process to", file.display())?;
-    println!("moved");
-    sleep_for_ever()
+fn fill(bytes: usize) {
+    let memory = vec![1_u8; bytes];
+    std::hint::black_box(&memory);
 }
 
-fn close_all() -> Result<()> {
-    // SAFETY: no descriptor from 3 up is used again by this worker.
-    let closed = unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
-    Errno::result(closed).tried("close", "packet sockets")?;
+fn wait_until_asked(asked: &Path) {
+    let is_asked = || {
+        ["freezer.self_freezing", "cgroup.freeze"]
+            .iter()
+            .any(|file| fs::read_to_string(asked.join(file)).is_ok_and(|text| text.trim() == "1"))
+    };
+    while !is_asked() {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn move_when_asked(asked: &Path, to: &Path, pid: i32) -> Result<()> {
+    wait_until_asked(asked);
+    let file = to.join("cgroup.procs");
+    fs::write(&file, pid.to_string()).tried("move a process to", file.display())?;
+    println!("moved");
     sleep_for_ever()
 }

@@ -1,12 +1,12 @@
 //! Everything the rules may know. Gathered first, judged later, and replayable from a file.
 
-pub mod arrival;
 mod autofs;
 mod fanotify;
 mod helpers;
 pub mod memory;
 mod seccomp;
 mod storage;
+mod threads;
 mod timeline;
 
 use serde::{Deserialize, Serialize};
@@ -18,9 +18,10 @@ pub use seccomp::SeccompListener;
 pub use storage::{
     AnonymousFs, BlockDevice, IoLimit, LoopWorker, NetworkMount, SpecialFile, StorageFacts, Traffic,
 };
+pub use threads::AwaitedThread;
 pub use timeline::Froze;
 
-use crate::model::{Hierarchy, Name, TaskSnapshot};
+use crate::model::{Hierarchy, Joined, Name, TaskSnapshot};
 
 /// One look at a cgroup that is being frozen, with all that its tasks point at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +64,9 @@ pub struct Facts {
     /// v1 memory cgroups of tasks that wait for memory with the OOM killer off.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub memory: Vec<memory::MemoryCgroup>,
+    /// Threads that another one of their process waits for to die.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub awaited: Vec<AwaitedThread>,
     /// Block devices, their limits, network filesystems.
     #[serde(default, skip_serializing_if = "StorageFacts::is_empty")]
     pub storage: StorageFacts,
@@ -104,7 +108,7 @@ pub struct TaskDetails {
     pub automounts: Vec<MountFacts>,
     /// It joined after the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub joined: Option<arrival::Joined>,
+    pub joined: Option<Joined>,
     /// Timer samples that found it on a CPU.
     pub samples: Vec<StackSample>,
     /// State before the request: a sleeper that shows `D` without having run since was frozen in place.

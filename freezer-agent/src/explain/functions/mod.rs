@@ -72,6 +72,8 @@ pub enum Mechanism {
     OomWait,
     /// Waits in execve for the other threads of the process to die.
     ExecWait,
+    /// Stopped for its tracer.
+    TraceStop,
     /// Waits for the end of a core dump that another thread writes.
     CoredumpThread,
     /// Waits for a request to a block device, whichever: a bio, a buffer, a journal, a free request slot.

@@ -12,6 +12,8 @@ pub(super) const PARTS: &[Part] = &[part(
         ("do_wait", M::ChildWait, "5.10, 6.1, 6.12, 6.18, 7.3"),
         // kernel/ptrace.c
         ("ptrace_attach", M::TracerAttach, "5.10, 6.1, 6.12, 6.18, 7.3"),
+        // kernel/signal.c
+        ("ptrace_stop", M::TraceStop, "5.10, 6.1, 6.12, 6.18, 7.3"),
         // fs/exec.c; all builds have de_thread in begin_new_exec
         ("begin_new_exec", M::ExecWait, "5.10, 6.1, 6.12, 6.18, 7.3"),
         ("de_thread", M::ExecWait, IN_SOURCE),

@@ -5,7 +5,7 @@
 //! the kernel dies when it gets free; a traced thread that is dead stays until its tracer has waited for it.
 //!
 //! Confirm by hand: `/proc/TID/stack` shows `begin_new_exec` (or `de_thread`) innermost, and `/proc/PID/task` has other
-//! threads, whose `SigPnd` in `status` holds bit 9 (0x100).
+//! threads, whose `SigPnd` in `status` holds bit 9 (0x100). Where none shows that, and none is dead, it is only likely.
 //!
 //! Release: thaw where those threads are frozen: they die at once and the execve goes on; then freeze again. A stuck
 //! thread: whatever lets it go on. A traced one: its tracer must wait for it, or end.
@@ -47,7 +47,8 @@ pub fn judge(case: &Case<'_>) -> Option<Finding> {
     };
     let mut finding = Finding::new(
         Cause::ExecThreads,
-        Certainty::Certain,
+        // All are killed at once; without that word it may be another wait of the execve.
+        if threads::are_dying(case, threads::others(case)) { Certainty::Certain } else { Certainty::Likely },
         format!("execve waits for the other threads of its process to die: {}", threads.wording()),
         release,
     );
@@ -59,7 +60,7 @@ pub fn judge(case: &Case<'_>) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::facts::{Facts, TaskFacts};
+    use super::super::super::facts::{AwaitedThread, Facts, TaskFacts};
     use super::super::super::{Verdict, WaitsFor, examples, judge};
     use super::*;
     use crate::model::{Hierarchy, LockWait, TaskState};
@@ -82,7 +83,10 @@ mod tests {
     fn frozen_threads_are_named() {
         let mut frozen = thread(11);
         frozen.task.frozen_v1 = Some(true);
-        let found = verdict(Hierarchy::V1, vec![execer(), frozen]).blockers.remove(0);
+        let mut facts = Facts { tasks: vec![execer(), frozen], ..examples::empty(Hierarchy::V1) };
+        assert_eq!(judge(&facts).blockers[0].certainty, Certainty::Likely);
+        facts.awaited.push(AwaitedThread { tid: 11, kill_pending: Some(true), wchan: None });
+        let found = judge(&facts).blockers.remove(0);
         assert_eq!((found.cause, found.certainty), (Cause::ExecThreads, Certainty::Certain));
         assert!(matches!(found.waits_for[..], [WaitsFor::Task { tid: 11, frozen: true, .. }]), "{found:?}");
         assert!(found.summary.contains("frozen by this same freeze"), "{}", found.summary);
@@ -112,6 +116,22 @@ mod tests {
         facts.tasks[0].task.tid = 11;
         facts.tasks[0].task.tgid = 10;
         assert_eq!(judge(&facts).blockers[0].cause, Cause::Uninterruptible);
+    }
+
+    #[test]
+    fn a_traced_thread_that_v1_froze_in_its_stop_waits_for_its_tracer_too() {
+        let mut traced = thread(11);
+        (traced.task.frozen_v1, traced.task.tracer) = (Some(true), Some(20));
+        let mut facts = Facts { tasks: vec![execer(), traced], ..examples::empty(Hierarchy::V1) };
+        facts.others.push(examples::task(20, "gdb"));
+        assert_eq!(judge(&facts).blockers[0].waits_for.len(), 1, "traced, but in no stop that is known");
+        let wchan = Some("ptrace_stop".to_owned());
+        facts.awaited.push(AwaitedThread { tid: 11, kill_pending: Some(false), wchan });
+        let found = judge(&facts).blockers.remove(0);
+        let [WaitsFor::Task { tid: 11, frozen: true, .. }, WaitsFor::Task { pid: 20, .. }] = found.waits_for[..] else {
+            panic!("{found:?}")
+        };
+        assert!(found.summary.contains("frozen by this same freeze, in a stop for its tracer"), "{}", found.summary);
     }
 
     #[test]

@@ -11,14 +11,16 @@
 //!
 //! Cost: none.
 //!
-//! Kernels: all, both freezers. Without BPF the time of a move is not known, and an execve is not seen.
+//! Kernels: all, both freezers. Without BPF two looks tell who came: not when, not by whom one was moved, and no execve;
+//! of a task that started between the look and the request nothing is said. `explain` knows only of those that come
+//! while it watches (`--for`), and only with BPF.
 //!
 //! Source: `kernel/cgroup/legacy_freezer.c`, `freezer_attach`, `freezer_fork`; `kernel/cgroup/freezer.c`,
 //! `cgroup_freezer_migrate_task`.
 
 use super::super::case::{Case, Finding};
-use super::super::facts::arrival::{Joined, JoinedBy};
 use super::super::{Cause, Certainty};
+use crate::model::{Joined, JoinedBy};
 
 pub fn judge(case: &Case<'_>) -> Option<Finding> {
     let joined = case.details()?.joined.as_ref()?;

@@ -3,6 +3,7 @@
 use super::super::case::Case;
 use super::super::facts::TaskFacts;
 use super::super::follow::{self, Holder};
+use super::super::functions::{Mechanism, means};
 use crate::model::TaskState;
 
 /// Threads named one by one; the rest are counted.
@@ -43,19 +44,39 @@ pub fn follow<'a>(case: &Case<'a>, threads: impl Iterator<Item = &'a TaskFacts>)
 
 fn one(case: &Case<'_>, thread: &TaskFacts) -> Option<Holder> {
     let mut holder = follow::holder(case, thread.task.tid)?;
-    let stopped = matches!(thread.task.state, TaskState::Traced | TaskState::Zombie);
+    let frozen_in_stop = thread.task.state == TaskState::Uninterruptible
+        && holder.frozen
+        && is_in_trace_stop(case, thread.task.tid);
+    let stopped = frozen_in_stop || matches!(thread.task.state, TaskState::Traced | TaskState::Zombie);
     let tracer = thread.task.tracer.filter(|_| stopped);
     let Some(tracer) = tracer.and_then(|tid| follow::holder(case, tid)) else { return Some(holder) };
     let kept = if thread.task.state == TaskState::Zombie {
-        "which is dead but not yet reaped by its tracer"
+        "which is dead but not yet reaped by its tracer".to_owned()
+    } else if frozen_in_stop {
+        format!("{}, in a stop for its tracer", holder.state)
     } else {
-        "which its tracer holds stopped"
+        "which its tracer holds stopped".to_owned()
     };
     holder.state = format!("{kept} ({}, {})", tracer.who, tracer.state);
     holder.chain.extend(tracer.chain);
     holder.frozen = tracer.frozen;
     holder.deeper = tracer.deeper;
     Some(holder)
+}
+
+/// v1 freezes a stopped tracee in place, and it shows `D`.
+fn is_in_trace_stop(case: &Case<'_>, tid: i32) -> bool {
+    let looks = case.facts.awaited.iter().filter(|thread| thread.tid == tid);
+    looks.filter_map(|thread| thread.wchan.as_deref()).any(|wchan| means(wchan, Mechanism::TraceStop))
+}
+
+/// The kernel's own word that these are to die: a pending SIGKILL, or they are dead but for their tracer.
+pub fn are_dying<'a>(case: &Case<'_>, mut threads: impl Iterator<Item = &'a TaskFacts>) -> bool {
+    threads.any(|thread| {
+        let looks = case.facts.awaited.iter().filter(|look| look.tid == thread.task.tid);
+        let killed = looks.filter_map(|look| look.kill_pending).any(|pending| pending);
+        killed || thread.task.exiting || thread.task.state == TaskState::Zombie
+    })
 }
 
 impl Others {
