@@ -42,6 +42,8 @@ pub enum Mechanism {
     SuperblockWait,
     /// Handles a fault on a userfaultfd range.
     Userfault,
+    /// Reads or writes another process's memory: `process_vm_readv`, ptrace, `/proc/PID/mem`, `/proc/PID/cmdline`.
+    OthersMemory,
     /// Waits for a seccomp supervisor.
     SeccompNotify,
     /// Waits for a fanotify listener's leave.

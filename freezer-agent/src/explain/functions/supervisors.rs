@@ -8,6 +8,10 @@ pub(super) const PARTS: &[Part] = &[
         &[
             // fs/userfaultfd.c
             ("handle_userfault", M::Userfault, "5.10, 6.1, 6.12, 6.18, 7.3"),
+            // mm/process_vm_access.c, mm/memory.c
+            ("process_vm_rw", M::OthersMemory, "5.10, 6.1, 6.12, 6.18, 7.3"),
+            ("access_remote_vm", M::OthersMemory, "5.10, 6.1, 6.12, 6.18, 7.3"),
+            ("__access_remote_vm", M::OthersMemory, "5.10, 6.1, 6.12, 6.18, 7.3"),
             // kernel/seccomp.c; where the compiler put the first into the second, nothing else sleeps there
             ("seccomp_do_user_notification", M::SeccompNotify, "5.10, 6.1, 6.12, 6.18, 7.3"),
             ("__seccomp_filter", M::SeccompNotify, "5.10, 6.1, 6.12, 6.18, 7.3"),

@@ -18,13 +18,13 @@
 
 use super::super::case::{Case, Finding};
 use super::super::functions::Mechanism;
-use super::super::{Cause, Certainty, Facts, follow};
+use super::super::{Cause, Certainty, follow};
 
 pub fn judge(case: &Case<'_>) -> Option<Finding> {
     if !case.at(Mechanism::Userfault) && !case.sampled_in(Mechanism::Userfault) {
         return None;
     }
-    let holders = holders(case.facts);
+    let holders = holders(case);
     let known = match holders.as_slice() {
         [only] => follow::holder(case, *only),
         _ => None,
@@ -65,13 +65,77 @@ pub fn judge(case: &Case<'_>) -> Option<Finding> {
     Some(finding)
 }
 
-/// Who holds a userfaultfd with faults; where none shows any (a spinning task counts only part of the time), who holds
-/// one at all.
-fn holders(facts: &Facts) -> Vec<i32> {
-    let with_faults = facts.userfaultfds.iter().any(|fd| fd.total > 0);
-    let fitting = facts.userfaultfds.iter().filter(|fd| fd.total > 0 || !with_faults);
-    let mut holders: Vec<i32> = fitting.map(|fd| fd.pid).collect();
+/// Who may hold the userfaultfd of this fault: the task's own process where it holds one and the memory is its own; else
+/// whoever holds one with faults. A task that spins counts as a fault only part of the time: then all holders may.
+fn holders(case: &Case<'_>) -> Vec<i32> {
+    let all = &case.facts.userfaultfds;
+    let others_memory = case.at(Mechanism::OthersMemory) || case.sampled_in(Mechanism::OthersMemory);
+    let own = case.task().tgid;
+    if !others_memory && all.iter().any(|fd| fd.pid == own) {
+        return vec![own];
+    }
+    let counted = case.asleep() && all.iter().any(|fd| fd.total > 0);
+    let mut holders: Vec<i32> = all.iter().filter(|fd| fd.total > 0 || !counted).map(|fd| fd.pid).collect();
     holders.sort_unstable();
     holders.dedup();
     holders
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::facts::{Facts, Userfaultfd};
+    use super::super::super::{Blocker, WaitsFor, examples, judge};
+    use crate::model::{Hierarchy, TaskState};
+
+    fn fd(pid: i32, total: u64) -> Userfaultfd {
+        Userfaultfd { pid, fd: 3, pending: total, total }
+    }
+
+    fn verdict(state: TaskState, stack: &[&str], fds: Vec<Userfaultfd>) -> Blocker {
+        let mut task = examples::at(10, stack);
+        task.task.state = state;
+        let mut facts = Facts {
+            tasks: vec![task],
+            userfaultfds: fds,
+            ..examples::empty(Hierarchy::V2)
+        };
+        facts.others = vec![examples::task(20, "uffd-server"), examples::task(30, "qemu")];
+        judge(&facts).blockers.remove(0)
+    }
+
+    fn named(blocker: &Blocker) -> Vec<i32> {
+        let pid = |waits: &WaitsFor| match waits {
+            WaitsFor::Task { pid, .. } => Some(*pid),
+            _ => None,
+        };
+        blocker.waits_for.iter().filter_map(pid).collect()
+    }
+
+    const OWN: &[&str] = &["handle_userfault", "exc_page_fault"];
+
+    #[test]
+    fn a_sleeper_s_fault_is_counted_where_it_waits() {
+        let found = verdict(TaskState::Uninterruptible, OWN, vec![fd(20, 1), fd(30, 0)]);
+        assert_eq!(named(&found), [20]);
+    }
+
+    #[test]
+    fn a_spinning_task_is_not_laid_to_whoever_happens_to_have_faults() {
+        let found = verdict(TaskState::Running, OWN, vec![fd(20, 0), fd(30, 1)]);
+        assert_eq!(named(&found), [0; 0]);
+        assert!(found.evidence.notes.iter().any(|note| note.contains("20, 30")), "{found:?}");
+    }
+
+    #[test]
+    fn its_own_process_comes_first_whatever_others_wait_for() {
+        let found = verdict(TaskState::Running, OWN, vec![fd(10, 0), fd(30, 1)]);
+        assert_eq!(named(&found), [10]);
+    }
+
+    #[test]
+    fn a_read_of_another_s_memory_is_not_laid_to_the_reader_s_own_userfaultfd() {
+        let stack = ["handle_userfault", "__get_user_pages", "process_vm_rw"];
+        let found = verdict(TaskState::Uninterruptible, &stack, vec![fd(10, 0), fd(20, 1)]);
+        assert_eq!(named(&found), [20]);
+    }
 }
