@@ -16,6 +16,7 @@ use nix::mount::{MsFlags, mount};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, Tried as _};
+use crate::worker::Asked;
 
 /// A name that is never looked up successfully: the server takes the request and keeps silent.
 pub const SILENT_NAME: &str = "hang";
@@ -71,6 +72,9 @@ pub struct Server {
     pub source: String,
     /// Answer the requests it would be silent on after this many milliseconds, one after the other, with `ENOENT`.
     pub answer_after_ms: Option<u64>,
+    /// Answer them at this moment instead.
+    #[serde(default)]
+    pub answer_when: Option<Asked>,
     /// Call stat(2) on this path before the answer it would be silent on: for ever, where that is silent too.
     #[serde(default)]
     pub first_stat: Option<PathBuf>,
@@ -159,8 +163,11 @@ impl Mounted {
                 // Whatever comes of it, it is the waiting that counts.
                 drop(std::fs::metadata(path));
             }
-            let Some(ms) = self.server.answer_after_ms else { return Ok(()) };
-            thread::sleep(Duration::from_millis(ms));
+            match (&self.server.answer_when, self.server.answer_after_ms) {
+                (Some(asked), _) => asked.wait(),
+                (None, Some(ms)) => thread::sleep(Duration::from_millis(ms)),
+                (None, None) => return Ok(()),
+            }
         }
         let mut reply = Reply::default();
         let length = u32::try_from(16 + data.len()).unwrap_or(u32::MAX);

@@ -15,6 +15,7 @@ pub mod fuse;
 pub mod image;
 pub mod judge;
 pub mod mounts;
+pub mod premise;
 pub mod proc;
 pub mod scene;
 pub mod trial;

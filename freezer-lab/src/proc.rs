@@ -38,6 +38,13 @@ pub fn user_ticks(tid: i32) -> Option<u64> {
     stat_field(tid, 14)?.parse().ok()
 }
 
+/// Time on a CPU so far, ns (first field of `/proc/TID/schedstat`).
+#[must_use]
+pub fn ran_ns(tid: i32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{tid}/schedstat")).ok()?;
+    text.split_ascii_whitespace().next()?.parse().ok()
+}
+
 /// Process ids of all processes and kernel threads whose name begins so.
 #[must_use]
 pub fn named(prefix: &str) -> Vec<i32> {

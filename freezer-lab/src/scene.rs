@@ -9,7 +9,7 @@ use crate::cgroup::{Cgroup, Hierarchy};
 use crate::error::{Error, Result, Tried as _};
 use crate::fuse::Server;
 use crate::undo::Undo;
-use crate::worker::{Job, Worker};
+use crate::worker::{Asked, Job, Worker};
 use crate::{mounts, proc, wait, watchdog};
 
 /// How long the workers may take to die once everything that held them is released.
@@ -116,6 +116,15 @@ impl Scene {
         Ok((dir, id))
     }
 
+    /// A server that is silent until a moment of the freeze.
+    pub fn slow_fuse(&mut self, until: Asked) -> Result<(PathBuf, WorkerId)> {
+        let dir = self.directory()?;
+        let server = Server { answer_when: Some(until), ..self.server_on(&dir)? };
+        let id = self.worker(&Job::FuseServer(server))?;
+        self[id].go()?;
+        Ok((dir, id))
+    }
+
     /// A silent server, not started, for a directory; what it mounts there is taken down at the end.
     pub fn server_on(&mut self, dir: &Path) -> Result<Server> {
         // Before the mount is there: the server may die half-way.
@@ -124,6 +133,7 @@ impl Scene {
             dir: dir.to_path_buf(),
             source: "freezer-lab".to_owned(),
             answer_after_ms: None,
+            answer_when: None,
             first_stat: None,
         })
     }

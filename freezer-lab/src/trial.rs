@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use crate::agent::{self, Ended};
 use crate::cases::{Case, Outcome, Place, Stage};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::judge::{self, Aspect, Flaw};
+use crate::premise::{Premise, Watch};
 use crate::{Hierarchy, Scene, State};
 
 /// How long the agent may take beyond the limit of its freeze, on a loaded machine; longer is a hang.
@@ -37,22 +38,43 @@ pub struct Trial {
     pub late_ms: Option<f64>,
     /// Whether there was a recorded session to replay.
     pub replayed: bool,
+    /// Why the case was set up again, each time: what it is about had ceased to be so, and there was nothing to judge.
+    pub again: Vec<String>,
 }
+
+/// How often a case is set up until it is what it is about.
+const TRIES: usize = 6;
 
 impl Trial {
     /// Sets the case up, has the agent freeze it, judges, and takes it down. An error: it could not be set up.
     pub fn run(case: &Case, hierarchy: Hierarchy, form: Form) -> Result<Self> {
+        let mut again = Vec::new();
+        while again.len() < TRIES {
+            let (trial, gone) = Self::once(case, hierarchy, form)?;
+            if gone.is_empty() {
+                return Ok(Self { again, ..trial });
+            }
+            again.extend(gone.iter().map(ToString::to_string));
+        }
+        let tries = format!("{TRIES} times it ceased to be what it is about: {}", again.join("; "));
+        Err(Error::new("set up", format!("{} on {hierarchy}", case.name), tries))
+    }
+
+    fn once(case: &Case, hierarchy: Hierarchy, form: Form) -> Result<(Self, Vec<Premise>)> {
         let mut scene = Scene::new();
         let mut stage = (case.set_up)(&mut scene, &Place::new(hierarchy))?;
         let folder = scene.directory()?;
         if let Some(trigger) = stage.trigger.take() {
             trigger(&mut scene)?;
         }
-        let mut trial = Self::freeze(&stage, form, &folder.join("record.json"))?;
+        let watch = Watch::start(&stage.cgroup, &stage.premises);
+        let trial = Self::freeze(&stage, form, &folder.join("record.json"));
+        let gone = watch.end();
+        let mut trial = trial?;
         trial.flaws.extend(left_otherwise(&stage));
         let left = scene.take_down();
         trial.flaws.extend(left.iter().map(|error| Flaw::new(Aspect::Rest, error.to_string())));
-        Ok(trial)
+        Ok((trial, gone))
     }
 
     fn freeze(stage: &Stage, form: Form, record: &Path) -> Result<Self> {
@@ -65,7 +87,8 @@ impl Trial {
             Form::Text => {}
         }
         let ended = agent::start("freeze", &stage.cgroup, &arguments)?.end_within(stage.limit + GRACE)?;
-        let mut trial = Self { form, ended, flaws: Vec::new(), late_ms: None, replayed: false };
+        let mut trial =
+            Self { form, ended, flaws: Vec::new(), late_ms: None, replayed: false, again: Vec::new() };
         let Some(ended) = &trial.ended else {
             trial.flaws.push(Flaw::new(Aspect::Hang, format!("it runs {GRACE:?} after its limit")));
             return Ok(trial);

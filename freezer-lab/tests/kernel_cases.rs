@@ -135,18 +135,6 @@ cases! {
     a_task_frozen_by_v2_freezes_in_v1_too: "frozen-v2-first",
 }
 
-/// Cases whose mechanism depends on who gets a CPU when, so that on a loaded machine the wait they are about may be over
-/// before the freeze begins, or not come about. Each is tried again; a wrong verdict stays wrong three times.
-const BY_CHANCE: [&str; 7] = [
-    "cpu-starved",
-    "slow-starved",
-    "slow-quota",
-    "slow-mlock",
-    "slow-munmap",
-    "exec-during-freeze",
-    "late-arrival",
-];
-
 fn examine(name: &str) {
     let Some(_turn) = support::turn() else { return };
     let all = cases::all();
@@ -156,14 +144,9 @@ fn examine(name: &str) {
     }
     for hierarchy in case.possible() {
         for form in [Form::Json, Form::Text] {
-            let mut trial = Trial::run(case, hierarchy, form).expect("the case can be set up");
-            let more = if BY_CHANCE.iter().any(|chance| name.starts_with(chance)) { 2 } else { 0 };
-            for _ in 0..more {
-                if trial.flaws.is_empty() {
-                    break;
-                }
-                eprintln!("{name} on {hierarchy}, {form:?}, is tried again: {:?}", trial.flaws);
-                trial = Trial::run(case, hierarchy, form).expect("the case can be set up");
+            let trial = Trial::run(case, hierarchy, form).expect("the case can be set up");
+            for why in &trial.again {
+                eprintln!("{name} on {hierarchy}, {form:?}, was set up again: {why}");
             }
             let wrong: Vec<_> = trial.flaws.iter().map(ToString::to_string).collect();
             let said = trial.ended.map(|ended| (ended.stdout, ended.stderr)).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! FUSE servers that are more than one process with one thread that answers.
 
 use std::path::Path;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -11,7 +12,7 @@ use crate::error::{Result, Tried as _};
 use crate::fuse::SILENT_NAME;
 use crate::scene::{Scene, WorkerId};
 use crate::undo::Undo;
-use crate::worker::chain;
+use crate::worker::{Asked, chain};
 use crate::{Job, proc, wait};
 
 pub(super) const ALL: [Case; 9] = [
@@ -183,7 +184,7 @@ pub(super) fn stuck(
 
 fn chain_inside(scene: &mut Scene, place: &Place) -> Result<Stage> {
     let cgroup = place.cgroup(scene)?;
-    let (far, last) = scene.silent_fuse(Some(1500))?;
+    let (far, last) = scene.slow_fuse(Asked::after(&cgroup, Duration::from_millis(1500)))?;
     let dir = scene.directory()?;
     let mut server = scene.server_on(&dir)?;
     server.first_stat = Some(far.join(SILENT_NAME));

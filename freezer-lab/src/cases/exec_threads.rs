@@ -8,8 +8,9 @@ use crate::Job;
 use crate::cgroup::{Cgroup, Hierarchy, State};
 use crate::error::{Error, Result, Tried as _};
 use crate::fuse::{SILENT_NAME, SLOW_DIR};
+use crate::premise::Premise;
 use crate::scene::{Scene, WorkerId};
-use crate::worker::tasks;
+use crate::worker::{Asked, tasks};
 
 /// The thread cannot die: it waits for a silent FUSE server, which has read its request.
 pub(super) const STUCK: Case = Case {
@@ -85,8 +86,8 @@ pub(super) const FROZEN_BEFORE: Case = Case {
     },
 };
 
-/// How long the way to the program takes.
-const SLOW_MS: u64 = 300;
+/// How long after the request the way to the program is found: the other threads are frozen by then.
+const FOUND_AFTER: Duration = Duration::from_millis(500);
 
 /// v1 has frozen the other threads by the time the execve gets to them.
 pub(super) const DURING: Case = Case {
@@ -104,9 +105,9 @@ pub(super) const DURING: Case = Case {
             .thread(third)
             .certainty("certain")
             .waits_for([either.clone(), either]);
-        let mut stage = begin(Stage::stuck(cgroup, vec![exec]), task, third);
-        stage.limit = Duration::from_millis(6 * SLOW_MS);
-        Ok(stage)
+        let stage = Stage { limit: 2 * FOUND_AFTER, ..Stage::stuck(cgroup, vec![exec]) };
+        let by = 9 * FOUND_AFTER / 5;
+        Ok(stage.provided(Premise::Stuck { tid: third, function: "begin_new_exec", by }))
     },
 };
 
@@ -117,26 +118,21 @@ pub(super) const DURING_V2: Case = Case {
     hierarchies: &[Hierarchy::V2],
     set_up: |scene, place| {
         let (cgroup, task) = during(scene, place)?;
-        let [_, _, third] = tids(scene, task)?;
-        // Half the server's time is more than what counts as slow.
+        // The server's time is more than what counts as slow.
         let may_be_slow = vec![scene[task].pid()];
-        Ok(begin(Stage { may_be_slow, ..Stage::frozen(cgroup) }, task, third))
+        Ok(Stage { may_be_slow, ..Stage::frozen(cgroup) })
     },
 };
 
 fn during(scene: &mut Scene, place: &Place) -> Result<(Cgroup, WorkerId)> {
     let cgroup = place.cgroup(scene)?;
-    let (dir, _server) = scene.silent_fuse(Some(SLOW_MS))?;
+    let (dir, _server) = scene.slow_fuse(Asked::after(&cgroup, FOUND_AFTER))?;
     let up = dir.components().skip(1).fold(dir.join(SLOW_DIR).join(".."), |path, _| path.join(".."));
     let task = execer(scene, &cgroup, None, up, false)?;
+    let [_, _, third] = tids(scene, task)?;
+    scene[task].go()?;
+    scene[task].wait_stuck(third, 'S', "request_wait_answer", super::STUCK)?;
     Ok((cgroup, task))
-}
-
-fn begin(stage: Stage, task: WorkerId, tid: i32) -> Stage {
-    stage.after(move |scene| {
-        scene[task].go()?;
-        scene[task].wait_stuck(tid, 'S', "request_wait_answer", super::STUCK)
-    })
 }
 
 /// A thread that is traced stays, dead, until its tracer has waited for it.

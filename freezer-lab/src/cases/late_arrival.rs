@@ -7,6 +7,7 @@ use crate::Job;
 use crate::cgroup::{Cgroup, Hierarchy};
 use crate::error::Result;
 use crate::fuse::{SILENT_FILE, SILENT_NAME};
+use crate::premise::Premise;
 use crate::scene::{Scene, WorkerId};
 use crate::worker::tasks;
 
@@ -28,7 +29,8 @@ pub(super) const STUCK: Case = Case {
         move_in(scene, &cgroup, late)?;
         let blocker = Expected::main_of(scene, late, "fuse-request")
             .waits_for([Holder::Mount(dir), Holder::running(scene, server)]);
-        Ok(Stage { limit: LIMIT, ..Stage::stuck(cgroup, vec![first, blocker]) })
+        let stage = Stage { limit: LIMIT, ..Stage::stuck(cgroup, vec![first, blocker]) };
+        Ok(stage.provided(in_time(scene, late)))
     },
 };
 
@@ -45,7 +47,8 @@ pub(super) const UNKNOWN: Case = Case {
         scene[late].wait_stuck(scene[late].pid(), 'D', "io_destroy", super::STUCK)?;
         move_in(scene, &cgroup, late)?;
         let blocker = Expected::main_of(scene, late, "late-arrival").certainty("certain");
-        Ok(Stage { limit: LIMIT, ..Stage::stuck(cgroup, vec![first, blocker]) })
+        let stage = Stage { limit: LIMIT, ..Stage::stuck(cgroup, vec![first, blocker]) };
+        Ok(stage.provided(in_time(scene, late)))
     },
 };
 
@@ -59,9 +62,15 @@ pub(super) const HARMLESS: Case = Case {
         let late = scene.worker(&Job::Spin)?;
         scene[late].go()?;
         move_in(scene, &cgroup, late)?;
-        Ok(Stage::stuck(cgroup, vec![first]))
+        let stage = Stage { limit: LIMIT, ..Stage::stuck(cgroup, vec![first]) };
+        Ok(stage.provided(in_time(scene, late)))
     },
 };
+
+/// Moved in while there is time left to be seen.
+fn in_time(scene: &Scene, late: WorkerId) -> Premise {
+    Premise::Inside { pid: scene[late].pid(), by: LIMIT * 2 / 3 }
+}
 
 /// A cgroup with one task that never freezes.
 pub(super) fn held_open(scene: &mut Scene, place: &Place) -> Result<(Cgroup, Expected)> {

@@ -41,7 +41,9 @@ use std::time::Duration;
 
 use crate::cgroup::{Cgroup, Hierarchy};
 use crate::error::Result;
+use crate::premise::Premise;
 use crate::scene::{Scene, WorkerId};
+use crate::{proc, wait};
 pub use needs::{Absent, absent};
 
 /// How long a worker may take to get stuck.
@@ -116,6 +118,8 @@ pub struct Stage {
     pub hurts: Vec<Hurt>,
     /// To be called right before the freeze.
     pub trigger: Option<Trigger>,
+    /// Without which there is nothing to judge.
+    pub premises: Vec<Premise>,
     /// A time limit for the freeze that the mechanism surely outlasts.
     pub limit: Duration,
     /// The circles to be told, and no others; `None`: not looked at.
@@ -225,6 +229,7 @@ impl Stage {
             may_be_slow: Vec::new(),
             hurts: Vec::new(),
             trigger: None,
+            premises: Vec::new(),
             limit: Duration::from_millis(300),
             cycles: None,
         }
@@ -259,6 +264,12 @@ impl Stage {
     /// Stuck only if this was done right before.
     fn after(mut self, trigger: impl FnOnce(&mut Scene) -> Result<()> + 'static) -> Self {
         self.trigger = Some(Box::new(trigger));
+        self
+    }
+
+    /// Only to be judged if this was so.
+    fn provided(mut self, premise: Premise) -> Self {
+        self.premises.push(premise);
         self
     }
 }
@@ -297,6 +308,18 @@ impl Holder {
         let cgroup = Some(cgroup.path().to_path_buf());
         Self::Task { pid: scene[worker].pid(), tid: None, frozen: true, cgroup }
     }
+}
+
+/// The CPU for those that need one to themselves.
+fn last_cpu() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from) - 1
+}
+
+/// Waits until a worker has used a CPU.
+fn busy(scene: &Scene, worker: WorkerId) -> Result<()> {
+    let pid = scene[worker].pid();
+    let before = proc::user_ticks(pid);
+    wait::became(STUCK, "busy", pid, || proc::user_ticks(pid) > before)
 }
 
 /// What the cases that freeze are listed under, in place of a cause.

@@ -99,6 +99,9 @@ fn line(row: &Row) -> String {
     }
     let late = row.late_ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.0}"));
     text += &format!(" {late}\n");
+    for why in &row.again {
+        text += &format!("      set up again: {why}\n");
+    }
     for flaw in &row.flaws {
         text += &format!("      {flaw}\n");
     }

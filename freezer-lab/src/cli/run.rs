@@ -25,6 +25,9 @@ pub fn through_the_agent(choice: &Choice) -> Result<()> {
     let json = trial(Form::Json)?;
     writeln!(out)?;
     for (form, trial) in [("screen", &text), ("JSON", &json)] {
+        for why in &trial.again {
+            writeln!(out, "AGAIN  {form}, set up again: {why}")?;
+        }
         for flaw in &trial.flaws {
             writeln!(out, "WRONG  {form}, {flaw}")?;
         }

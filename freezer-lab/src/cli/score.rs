@@ -29,6 +29,9 @@ pub struct Row {
     /// Aspects with something wrong.
     #[serde(skip)]
     wrong: Vec<Aspect>,
+    /// Why it was set up again: there was nothing to judge.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub again: Vec<String>,
     /// A recorded session was replayed.
     pub replayed: bool,
     /// From the time limit to the printed verdict, ms; `None` where the limit did not pass.
@@ -38,7 +41,15 @@ pub struct Row {
 impl Row {
     /// Nothing wrong so far.
     pub fn new(case: &'static str, hierarchy: Hierarchy) -> Self {
-        Self { case, hierarchy, flaws: Vec::new(), wrong: Vec::new(), replayed: false, late_ms: None }
+        Self {
+            case,
+            hierarchy,
+            flaws: Vec::new(),
+            wrong: Vec::new(),
+            again: Vec::new(),
+            replayed: false,
+            late_ms: None,
+        }
     }
 
     /// Takes a trial in.
@@ -46,6 +57,7 @@ impl Row {
         for flaw in trial.flaws {
             self.push(trial.form, &flaw);
         }
+        self.again.extend(trial.again);
         self.replayed |= trial.replayed;
         self.late_ms = self.late_ms.or(trial.late_ms);
     }

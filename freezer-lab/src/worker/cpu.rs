@@ -16,20 +16,25 @@ pub(super) fn pin(cpu: usize) -> Result<()> {
 
 /// Sets this thread's share beside others.
 pub(super) fn take(share: Share) -> Result<()> {
-    let nice = match share {
-        Share::Least => 19,
-        Share::Much => -10,
-    };
-    // SAFETY: takes integers; 0 is the calling thread.
-    let result = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) };
-    Errno::result(result).map(drop).tried("set", format!("nice {nice}"))
+    match share {
+        Share::Least => schedule(libc::SCHED_IDLE, 0).tried("become", "SCHED_IDLE"),
+        Share::Much => {
+            let nice = -10;
+            // SAFETY: takes integers; 0 is the calling thread.
+            let result = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) };
+            Errno::result(result).map(drop).tried("set", format!("nice {nice}"))
+        }
+    }
 }
 
 /// Makes this thread a real-time one: nothing of the ordinary class runs beside it on its CPU but what the
 /// kernel's fair server lets through (`kernel/sched/deadline.c` since 6.12: 50 ms of each second).
 pub(super) fn fifo() -> Result<()> {
-    let parameters = libc::sched_param { sched_priority: 1 };
+    schedule(libc::SCHED_FIFO, 1).tried("become", "SCHED_FIFO")
+}
+
+fn schedule(policy: libc::c_int, sched_priority: libc::c_int) -> std::result::Result<(), Errno> {
+    let parameters = libc::sched_param { sched_priority };
     // SAFETY: the pointer is to a live sched_param; 0 is the calling thread.
-    let result = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const parameters) };
-    Errno::result(result).map(drop).tried("become", "SCHED_FIFO")
+    Errno::result(unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) }).map(drop)
 }

@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Barrier, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use nix::unistd::{Pid, gettid};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    chain, cpu, fork, hurt, memory, next_word, odd, ready, slow, sockets, storage, supervised, tasks,
+    Asked, chain, cpu, fork, hurt, memory, next_word, odd, ready, slow, sockets, storage, supervised, tasks,
     userfault,
 };
 use crate::error::{Error, Result, Tried as _};
@@ -30,14 +31,14 @@ pub enum Job {
     Poll,
     /// Computes in user space for ever.
     Spin,
-    /// The same on one CPU only, with a share of it; for so many milliseconds, where given, then sleeps.
+    /// The same on one CPU only, with a share of it; until a moment, where given, then sleeps.
     SpinOn {
         /// CPU number.
         cpu: usize,
         /// Beside others there.
         share: Share,
         /// How long.
-        ms: Option<u64>,
+        until: Option<Asked>,
     },
     /// This many threads, the main one included, all asleep.
     Threads(usize),
@@ -81,12 +82,12 @@ pub enum Job {
         /// Its descriptor.
         fd: i32,
     },
-    /// `SCHED_FIFO` on one CPU, busy but for a millisecond now and then, for so many milliseconds, then sleeps.
+    /// `SCHED_FIFO` on one CPU, busy but for a millisecond now and then, until a moment, then sleeps.
     FifoHog {
         /// CPU number.
         cpu: usize,
         /// How long.
-        ms: u64,
+        until: Asked,
     },
     /// vfork(2) whose child sleeps for ever.
     Vfork,
@@ -112,10 +113,13 @@ pub enum Job {
     Odd(odd::Job),
 }
 
+/// How long a worker may keep a CPU at most: nobody may ever ask for the freeze.
+const HOG_LIMIT: Duration = Duration::from_secs(60);
+
 /// What an ordinary task gets of a CPU that others want too.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub enum Share {
-    /// Nice 19: a seventieth of the usual.
+    /// `SCHED_IDLE`: three thousandths of the usual.
     Least,
     /// Nice -10: ten times the usual.
     Much,
@@ -132,11 +136,15 @@ impl Job {
             }),
             Self::Poll => after_ready(poll_for_ever),
             Self::Spin => after_ready(|| spin_for_ever()),
-            Self::SpinOn { cpu, share, ms } => after_ready(|| {
-                cpu::take(share)?;
-                cpu::pin(cpu)?;
-                ms.map(Duration::from_millis).map_or_else(|| spin_for_ever(), spin_for)
-            }),
+            Self::SpinOn { cpu, share, until } => {
+                let end = until.map(|until| until.flag(HOG_LIMIT));
+                after_ready(|| {
+                    cpu::take(share)?;
+                    cpu::pin(cpu)?;
+                    spin_until(|| end.as_ref().is_some_and(|end| end.load(Ordering::Relaxed)));
+                    sleep_for_ever()
+                })
+            }
             Self::Threads(count) => threads(count, || sleep_for_ever()),
             Self::ThreadsOneStat(count, path) => threads(count, move || stat(&path)),
             Self::FuseServer(server) => {
@@ -160,12 +168,15 @@ impl Job {
             Self::ExitWithOpen(path) => with_open(&path, |_| std::process::exit(0)),
             Self::Userfault { close } => userfault::run(close),
             Self::HoldDescriptor { pid, fd } => userfault::hold(pid, fd),
-            Self::FifoHog { cpu, ms } => after_ready(|| {
-                // In this order: pinned first, it would wait for the CPU it is to take.
-                cpu::fifo()?;
-                cpu::pin(cpu)?;
-                hog(Duration::from_millis(ms))
-            }),
+            Self::FifoHog { cpu, until } => {
+                let end = until.flag(HOG_LIMIT);
+                after_ready(|| {
+                    // In this order: pinned first, it would wait for the CPU it is to take.
+                    cpu::fifo()?;
+                    cpu::pin(cpu)?;
+                    hog(&end)
+                })
+            }
             Self::Vfork => after_ready(fork::vfork),
             Self::ForkStorm(alive) => after_ready(|| fork::storm(alive)),
             Self::Family(children) => after_ready(|| fork::family(children)),
@@ -209,24 +220,19 @@ fn spin_for_ever() -> ! {
     }
 }
 
-fn spin_for(limit: Duration) -> ! {
-    spin_until(Instant::now() + limit);
-    sleep_for_ever()
-}
-
 /// Lets go for a moment every now and then, for the kernel's own threads: a machine whose RCU or work queues stand
 /// still on one CPU soon stands still altogether.
-fn hog(limit: Duration) -> ! {
-    let end = Instant::now() + limit;
-    while Instant::now() < end {
-        spin_until(Instant::now() + Duration::from_millis(50));
+fn hog(end: &AtomicBool) -> ! {
+    while !end.load(Ordering::Relaxed) {
+        let turn = Instant::now() + Duration::from_millis(100);
+        spin_until(|| Instant::now() >= turn || end.load(Ordering::Relaxed));
         thread::sleep(Duration::from_millis(1));
     }
     sleep_for_ever()
 }
 
-fn spin_until(end: Instant) {
-    while Instant::now() < end {
+fn spin_until(end: impl Fn() -> bool) {
+    while !end() {
         std::hint::spin_loop();
     }
 }

@@ -4,6 +4,7 @@
 //! then does the thing that may get stuck. It dies with the thread that started it (`PR_SET_PDEATHSIG`).
 
 mod aio;
+pub mod asked;
 pub mod chain;
 mod cpu;
 mod fork;
@@ -31,6 +32,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 
+pub use asked::Asked;
+pub(crate) use asked::is_asked;
 pub use job::{Job, Share};
 
 use crate::cgroup::Cgroup;

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
 
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill, raise};
 use nix::unistd::{Pid, gettid};
 use serde::{Deserialize, Serialize};
 
+use super::asked::{Asked, wait_until_asked};
 use super::job::{after_ready, sleep_for_ever};
 use super::{ARGUMENT, aio, executable, fork, next_word, ready};
 use crate::error::{Error, Result, Tried as _};
@@ -56,6 +56,15 @@ pub enum Job {
         /// The process.
         pid: i32,
     },
+    /// Waits for a moment of the freeze; then writes text to a file.
+    WriteWhen {
+        /// The moment.
+        asked: Asked,
+        /// The file.
+        file: PathBuf,
+        /// What is written.
+        text: String,
+    },
     /// Waits in `D` for an fsync of this file that a kernel worker carries out.
     AwaitSync(PathBuf),
 }
@@ -88,6 +97,11 @@ impl Job {
                 after_ready(|| sleep_for_ever())
             }
             Self::MoveWhenAsked { asked, to, pid } => after_ready(|| move_when_asked(&asked, &to, pid)),
+            Self::WriteWhen { asked, file, text } => after_ready(|| {
+                asked.wait();
+                fs::write(&file, text).tried("write", file.display())?;
+                sleep_for_ever()
+            }),
             Self::AwaitSync(path) => aio::destroy_while_syncing(&path),
         }
     }
@@ -157,17 +171,6 @@ fn dump_core(dir: &Path) -> Result<()> {
 fn fill(bytes: usize) {
     let memory = vec![1_u8; bytes];
     std::hint::black_box(&memory);
-}
-
-fn wait_until_asked(asked: &Path) {
-    let is_asked = || {
-        ["freezer.self_freezing", "cgroup.freeze"]
-            .iter()
-            .any(|file| fs::read_to_string(asked.join(file)).is_ok_and(|text| text.trim() == "1"))
-    };
-    while !is_asked() {
-        thread::sleep(Duration::from_millis(1));
-    }
 }
 
 fn move_when_asked(asked: &Path, to: &Path, pid: i32) -> Result<()> {

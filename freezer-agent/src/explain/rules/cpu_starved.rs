@@ -17,7 +17,7 @@
 use super::super::case::{Case, Finding};
 use super::super::facts::TaskFacts;
 use super::super::{Cause, Certainty, WaitsFor, follow};
-use crate::model::{SchedPolicy, TaskState};
+use crate::model::{SchedPolicy, TaskSnapshot, TaskState};
 
 /// Shorter waits for a CPU are everyday scheduling: a few slices of `sched_base_slice` (3 ms).
 const EVERYDAY_NS: u64 = 20_000_000;
@@ -67,13 +67,19 @@ pub fn judge(case: &Case<'_>) -> Option<Finding> {
     Some(finding)
 }
 
-/// Who is on the task's CPU, real-time classes first.
+/// Who has the task's CPU, real-time classes first: while one of those wants it, the others get what the fair server
+/// (`kernel/sched/deadline.c`, since 6.12) or the throttling of real-time tasks lets through.
 fn runner<'a>(case: &Case<'a>) -> Option<&'a TaskFacts> {
     let task = case.task();
     case.facts
         .tasks
         .iter()
         .chain(&case.facts.others)
-        .filter(|other| other.task.on_cpu == Some(true) && other.task.cpu == task.cpu && other.task.tid != task.tid)
-        .min_by_key(|other| other.task.policy == SchedPolicy::Fair)
+        .filter(|other| other.task.cpu == task.cpu && other.task.tid != task.tid)
+        .filter(|other| other.task.on_cpu == Some(true) || wants_it_first(&other.task))
+        .min_by_key(|other| (other.task.policy == SchedPolicy::Fair, other.task.on_cpu != Some(true)))
+}
+
+fn wants_it_first(other: &TaskSnapshot) -> bool {
+    other.policy != SchedPolicy::Fair && other.state == TaskState::Running && other.throttled != Some(true)
 }
