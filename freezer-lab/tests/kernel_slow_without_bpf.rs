@@ -26,7 +26,7 @@ fn slow_task(name: &str, check: impl Fn(&Stage, &Value)) {
         check(&stage, slow[0]);
         let replayed = support::replay(record);
         for field in ["outcome", "slow", "slow_limit_ns", "side_effects", "tasks"] {
-            assert_eq!(replayed[field], document[field], "{field}");
+            assert_eq!(replayed[field], document[field], "{field}: {replayed:#}");
         }
     });
 }

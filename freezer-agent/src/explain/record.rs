@@ -67,8 +67,9 @@ pub fn load(mut from: impl Read) -> Result<(Facts, Option<Course>), RecordError>
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::{arbitrary, examples, judge};
+    use super::super::{Look, arbitrary, examples, judge};
     use super::*;
+    use crate::model::{Spent, TaskTimeline};
 
     #[test]
     fn a_record_of_another_version_says_which_one_is_needed() {
@@ -92,6 +93,27 @@ mod tests {
         let mut bytes = Vec::new();
         save(&facts, None, &mut bytes).expect("written to memory");
         assert_eq!(load(&bytes[..]).expect("just written"), (facts, None));
+    }
+
+    #[test]
+    fn the_way_is_kept_with_every_word_about_the_slow() {
+        let facts = examples::facts();
+        let blockers = judge(&facts).blockers;
+        let course = Course {
+            frozen: true,
+            elapsed_ns: 9,
+            requested_at: 1,
+            write_took_ns: None,
+            limit_ns: 1,
+            tasks: vec![TaskTimeline::new(7)],
+            looks: vec![Look { after_ns: 5, spent: vec![(blockers[0].tid, Spent::default())], blockers }],
+            samples: vec![(7, Vec::new())],
+        };
+        let mut bytes = Vec::new();
+        save(&facts, Some(&course), &mut bytes).expect("written to memory");
+        let (_, kept) = load(&bytes[..]).expect("just written");
+        assert_eq!(kept.as_ref(), Some(&course));
+        assert_eq!(kept.map(|kept| kept.slow(&[])), Some(course.slow(&[])));
     }
 
     proptest! {
