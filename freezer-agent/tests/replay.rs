@@ -8,7 +8,7 @@ use freezer_agent::explain::{judge, record};
 #[track_caller]
 fn replay(name: &str) -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(format!("{name}.json"));
-    let facts = record::load(File::open(path).expect("the record is there")).expect("it is a record");
+    let (facts, _) = record::load(File::open(path).expect("the record is there")).expect("it is a record");
     serde_json::to_string_pretty(&judge(&facts)).expect("a verdict is JSON")
 }
 

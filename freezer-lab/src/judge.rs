@@ -85,6 +85,11 @@ pub fn json(stage: &Stage, ended: &Ended) -> Vec<Flaw> {
     wrong
 }
 
+/// What is wrong with whom a document says the freeze hurts.
+pub fn hurts(stage: &Stage, document: &Value) -> Vec<String> {
+    hurts::json(&stage.hurts, document)
+}
+
 /// Exactly the right circles, each through the right freezes and with the right order of freezing.
 fn cycles(expected: &[ExpectedCycle], document: &Value) -> Vec<String> {
     let empty = Vec::new();

@@ -5,16 +5,9 @@ mod support;
 
 use std::process::Command;
 
-use freezer_lab::cases::{self, Place, Stage};
-use freezer_lab::{Cgroup, Hierarchy, Job, Scene, State, agent, mounts};
+use freezer_lab::{Cgroup, Hierarchy, Job, State, agent, mounts};
 use serde_json::Value;
-use support::{SOON, on_each};
-
-fn stage(scene: &mut Scene, name: &str, hierarchy: Hierarchy) -> Stage {
-    let all = cases::all();
-    let case = all.iter().find(|case| case.name == name).expect("a case of the list");
-    (case.set_up)(scene, &Place::new(hierarchy)).expect("the case can be set up")
-}
+use support::{SOON, on_each, stage, without_bpf};
 
 /// Exit code and document; the cgroup is left as it was.
 fn check(cgroup: &Cgroup) -> (i32, Value) {
@@ -258,15 +251,8 @@ fn the_root_and_the_cgroup_of_process_1_are_refused() {
 fn without_bpf_the_same_is_foreseen_from_proc_and_the_loss_is_said() {
     on_each(&Hierarchy::BOTH, |scene, hierarchy| {
         let stage = stage(scene, "fuse-server-outside", hierarchy);
-        let output = Command::new("setpriv")
-            .arg("--bounding-set=-bpf,-perfmon,-sys_admin")
-            .arg(agent::path().expect("the agent is built"))
-            .args(["check", "--json", "--cgroup"])
-            .arg(stage.cgroup.path())
-            .output()
-            .expect("setpriv (util-linux) runs");
-        let document: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
-        assert_eq!(output.status.code(), Some(3), "{document:#}");
+        let (code, document) = without_bpf(&["check"], &stage);
+        assert_eq!(code, Some(3), "{document:#}");
         assert_eq!(the_only(&document, "stuck")["tid"], stage.blockers[0].tid, "{document:#}");
         assert_eq!(document["observer"]["mode"], "proc", "{document:#}");
     });

@@ -2,32 +2,10 @@
 
 mod support;
 
-use std::process::Command;
-
-use freezer_lab::agent;
-use freezer_lab::cases::{self, Place, Stage};
-use freezer_lab::{Hierarchy, Scene, State};
+use freezer_lab::cases::Stage;
+use freezer_lab::{Hierarchy, State};
 use serde_json::Value;
-
-/// Runs the agent as root without the capabilities that BPF needs.
-fn without_bpf(arguments: &[&str], stage: &Stage) -> (Option<i32>, Value) {
-    let output = Command::new("setpriv")
-        .arg("--bounding-set=-bpf,-perfmon,-sys_admin")
-        .arg(agent::path().expect("the agent is built"))
-        .args(arguments)
-        .arg("--cgroup")
-        .arg(stage.cgroup.path())
-        .arg("--json")
-        .output()
-        .expect("setpriv (util-linux) runs");
-    (output.status.code(), serde_json::from_slice(&output.stdout).expect("one JSON object"))
-}
-
-fn stage(scene: &mut Scene, name: &str, hierarchy: Hierarchy) -> Stage {
-    let all = cases::all();
-    let case = all.iter().find(|case| case.name == name).expect("a case of the list");
-    (case.set_up)(scene, &Place::new(hierarchy)).expect("the case can be set up")
-}
+use support::{stage, without_bpf};
 
 fn says_what_is_lost(document: &Value) {
     assert_eq!(document["observer"]["mode"], "proc", "{document:#}");

@@ -121,7 +121,7 @@ async fn watch(cgroup: &Cgroup, args: &Args, verbose: bool) -> Result<Document, 
         document.blockers = explained.verdict.blockers;
         document.cycles = explained.verdict.cycles;
         if let Some(file) = &args.record {
-            watched::save(&explained.facts, file)?;
+            watched::save(&explained.facts, None, file)?;
         }
     }
     document.side_effects = harm::outsiders_hurt(&mut witness, document.outcome == Outcome::Frozen);

@@ -63,7 +63,7 @@ pub struct Args {
     /// Also freeze the cgroup of process 1, or one that holds only kernel threads
     #[arg(long)]
     force: bool,
-    /// With --explain, when it is not frozen: keep the facts in FILE, for `freezer-agent replay FILE` anywhere
+    /// With --explain: keep what was found in FILE, for `freezer-agent replay FILE` anywhere
     #[arg(long, value_name = "FILE", requires = "explain")]
     pub(super) record: Option<PathBuf>,
     /// With --explain: the agent's own timings, as JSON on stderr

@@ -3,6 +3,9 @@
 //! States are worked out over every descendant, in v1's words on both hierarchies. While a cgroup is FREEZING, the
 //! number of frozen tasks comes from /proc: exact for most v2 tasks, bounds in v1, where /proc shows the same for a
 //! frozen task and a blocked one. Nothing is changed.
+//!
+//! Whom outside a frozen cgroup hurts is not shown here, as it takes a look at every task of the host and at what each waits
+//! for: `freezer-agent explain --cgroup X` does that.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;

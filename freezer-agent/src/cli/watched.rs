@@ -10,13 +10,13 @@ use super::freeze::{self, Args};
 use super::output::{self, Shape};
 use crate::cgroupfs::Cgroup;
 use crate::control::{Ended, Interrupts, Request, Span, TaskCount, monotonic_ns};
-use crate::explain::harm::SideEffect;
-use crate::explain::slow::{Seen, slow};
+use crate::explain::course::Course;
+use crate::explain::harm::{SideEffect, harms};
 use crate::explain::{Facts, Look, record};
 use crate::model::{FreezerState, Session};
 use crate::report::{Document, TaskDetail};
 use crate::session::{
-    Before, Costs, Explained, Looks, Samples, Watched, WatchedWait, Witness, explain, harm, looks,
+    Before, Costs, Explained, Looks, Samples, Watched, WatchedWait, Witness, explain, harm, join_late, looks,
 };
 
 /// Freezes, watches, explains, keeps the request or puts back what was found, and prints.
@@ -63,34 +63,37 @@ pub async fn freeze(
         }
     }
     let mut document = freeze::begin(&request, &ended);
-    let facts = if let Some(explained) = explained {
+    let mut facts = if let Some(explained) = explained {
         Some(tell_blockers(explained, &mut witness, &mut session, &mut document))
     } else {
-        tell_all_frozen(&mut witness, &mut session, &mut document);
+        tell_all_frozen(&mut witness, &mut session, &before, &mut document);
         None
     };
     // Before the thaw, whose own events may be too many.
     document.observer = Some(witness.report());
     let shape = Shape::asked(args.json, args.dot);
+    let course = course(&session, &ended, looks, &samples, args.slow);
     let mut ahead = None;
     freeze::settle(request, &ended, args, &mut document, |document| {
         if !document.already_frozen {
             times(&session, known_at, document);
-            tell_slow(&session, &looks, &samples, args.slow, document);
+            tell_slow(&course, document);
         }
         if ended != Ended::Frozen {
             ahead = Some(Ahead::of(document, shape)?);
         }
         Ok(())
     })?;
-    document.side_effects = side_effects(&mut witness, &dumps, &document);
+    document.side_effects = side_effects(&mut witness, &dumps, &document, &mut facts);
     let rendered = match ahead.and_then(|ahead| ahead.if_right(&document)) {
         Some(rendered) => rendered,
         None => output::render(&document, shape)?,
     };
     // Only now: the file may lie on a mount that the frozen cgroup serves.
     if let (Some(facts), Some(file)) = (&facts, &args.record) {
-        save(facts, file)?;
+        let elapsed_ns = document.elapsed_ns;
+        let course = Course { elapsed_ns, ..course.of_the_slow(&document.slow) };
+        save(facts, Some(&course), file)?;
     }
     if args.timings {
         timings(span, &session, known_at, &ended, &mut witness);
@@ -136,9 +139,12 @@ fn tell_blockers(
     explained.facts
 }
 
-fn tell_all_frozen(witness: &mut Witness, session: &mut Session, document: &mut Document) {
+fn tell_all_frozen(witness: &mut Witness, session: &mut Session, before: &Before, document: &mut Document) {
     let tasks = witness.look();
     witness.catch_up(session);
+    if !witness.has_bpf() {
+        join_late(witness, session, &tasks, Some(before));
+    }
     session.look(&tasks);
     document.tasks = TaskCount { total: tasks.len(), at_least: tasks.len(), at_most: tasks.len() }.into();
 }
@@ -164,34 +170,55 @@ fn times(session: &Session, known_at: u64, document: &mut Document) {
     document.tasks_detail = timelines.map(|task| TaskDetail::of(&task, requested_at)).collect();
 }
 
-/// What the freeze broke: for the outside while it stands, for the inside what stays after it.
-fn side_effects(witness: &mut Witness, dumps: &[harm::Dump], document: &Document) -> Vec<SideEffect> {
+/// What the freeze broke: for the outside while it stands, for the inside what stays after it. Where nobody blocked,
+/// the `facts` are those that this rests on.
+fn side_effects(
+    witness: &mut Witness,
+    dumps: &[harm::Dump],
+    document: &Document,
+    facts: &mut Option<Facts>,
+) -> Vec<SideEffect> {
     let mut found = harm::dumps_cut(dumps);
     found.extend(match document.state {
         Some(FreezerState::Thawed) => harm::spins(&document.blockers),
-        Some(state) => harm::outsiders_hurt(witness, state == FreezerState::Frozen),
+        Some(state) => {
+            let outside = harm::outsiders(witness, state == FreezerState::Frozen);
+            let hurt = harms(&outside);
+            facts.get_or_insert(outside);
+            hurt
+        }
         None => Vec::new(),
     });
     found
 }
 
+/// The way, of which the slow tasks are told.
+fn course(session: &Session, ended: &Ended, looks: Vec<Look>, samples: &Samples, limit: Duration) -> Course {
+    Course {
+        frozen: *ended == Ended::Frozen,
+        elapsed_ns: 0,
+        requested_at: session.requested_at(),
+        write_took_ns: session.write_took_ns(),
+        limit_ns: u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX),
+        tasks: session.timelines(),
+        looks,
+        samples: samples.iter().map(|(&tid, samples)| (tid, samples.clone())).collect(),
+    }
+}
+
 /// Where the time of the tasks that froze late went.
-fn tell_slow(session: &Session, looks: &[Look], samples: &Samples, limit: Duration, document: &mut Document) {
-    let limit_ns = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
+pub(super) fn tell_slow(course: &Course, document: &mut Document) {
     let blocking: Vec<i32> = document.blockers.iter().map(|blocker| blocker.tid).collect();
-    let tasks = session.timelines();
-    let seen =
-        Seen { requested_at: session.requested_at(), tasks: &tasks, looks, samples, blocking: &blocking };
-    document.slow = slow(&seen, limit_ns);
-    document.slow_limit_ns = Some(limit_ns);
-    document.slow_write_ns = session.write_took_ns().filter(|&took| took >= limit_ns);
+    document.slow = course.slow(&blocking);
+    document.slow_limit_ns = Some(course.limit_ns);
+    document.slow_write_ns = course.slow_write_ns();
 }
 
 /// Keeps the facts for `replay`.
-pub fn save(facts: &Facts, path: &Path) -> Result<(), Failure> {
+pub fn save(facts: &Facts, course: Option<&Course>, path: &Path) -> Result<(), Failure> {
     let failed = |error| Failure::Record { path: path.to_path_buf(), error };
     let file = File::create(path).map_err(|error| failed(error.into()))?;
-    record::save(facts, BufWriter::new(file)).map_err(failed)
+    record::save(facts, course, BufWriter::new(file)).map_err(failed)
 }
 
 /// For the benchmark.

@@ -98,6 +98,7 @@ fn task(mut record: &[u8]) -> Result<(u32, TaskLook), TryGetError> {
         switches: Some(switches),
         lock,
         tracer: (tracer != 0).then_some(tracer),
+        times: None,
         stack: Vec::new(),
     };
     Ok((frames, TaskLook { task, stack, address, lock_owner_address }))

@@ -65,7 +65,8 @@ fn task() -> impl Strategy<Value = TaskFacts> {
             (task.cgroup_v1, task.cgroup_v2, task.switches) = (Some(cgroup), Some(cgroup), Some(1));
             let (before, samples, wchan, closer_look) = closer;
             if let Some(details) = facts.details.as_mut().filter(|_| closer_look) {
-                details.before = before.map(|(state, switches)| BeforeRequest { state, switches });
+                details.before =
+                    before.map(|(state, switches)| BeforeRequest { state, switches, times: None });
                 details.samples = samples
                     .into_iter()
                     .map(|(count, user, stack)| StackSample { count, user, stack })

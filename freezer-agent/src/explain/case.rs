@@ -4,7 +4,7 @@ use super::facts::{FileFacts, TaskDetails, TaskFacts};
 use super::functions::{self, Mechanism};
 use super::verdict::{Certainty, Evidence, WaitsFor};
 use super::{Cause, Facts};
-use crate::model::{Hierarchy, Name, TaskSnapshot, TaskState};
+use crate::model::{Hierarchy, Name, Spent, TaskSnapshot, TaskState};
 use crate::report::units::duration;
 
 /// A task and the facts around it.
@@ -111,6 +111,24 @@ impl<'a> Case<'a> {
     pub fn sampled_in(&self, mechanism: Mechanism) -> bool {
         self.details()
             .is_some_and(|d| d.samples.iter().any(|sample| functions::contains(&sample.stack, mechanism)))
+    }
+
+    /// What its time since the request was spent on, and how much of its running was in the kernel, ns: only two looks at
+    /// /proc tell, events say it better.
+    #[must_use]
+    pub fn spent(&self) -> Option<(Spent, u64)> {
+        let before = self.details()?.before.as_ref()?;
+        let (then, now) = (before.times.as_ref()?, self.task().times.as_ref()?);
+        let runnable_before = before.state == TaskState::Running;
+        let spent = now.spent_since(then, runnable_before, self.facts.asked_ns_ago?);
+        Some((spent, now.system_ns.saturating_sub(then.system_ns)))
+    }
+
+    /// Runnable ever since the request, and hardly on a CPU: for so many ns, as two looks at /proc tell.
+    #[must_use]
+    pub fn kept_from_cpu_ns(&self) -> Option<u64> {
+        let (spent, _) = self.spent().filter(|_| self.task().state == TaskState::Running)?;
+        (spent.asleep_ns == 0 && spent.running_ns < spent.runnable_ns / 4).then_some(spent.runnable_ns)
     }
 
     /// Whether a task lies in the subtree that is being frozen.

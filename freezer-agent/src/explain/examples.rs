@@ -79,6 +79,7 @@ pub fn task(tid: i32, comm: &str) -> TaskFacts {
             switches: Some(7),
             lock: None,
             tracer: None,
+            times: None,
             stack: Vec::new(),
         },
         details: Some(TaskDetails::default()),

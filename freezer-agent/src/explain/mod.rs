@@ -2,6 +2,7 @@
 
 mod case;
 pub mod cause;
+pub mod course;
 pub mod cycles;
 pub mod facts;
 mod follow;

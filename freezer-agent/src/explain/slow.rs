@@ -12,12 +12,15 @@ use super::{Blocker, Cause, Certainty, Evidence, WaitsFor, work};
 use crate::model::{Arrival, Name, Spent, TaskTimeline};
 
 /// What a look during the wait found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Look {
     /// ns from the request to the look.
     pub after_ns: u64,
     /// Tasks that were not frozen, and why.
     pub blockers: Vec<Blocker>,
+    /// What their time up to the look was spent on, by thread id, where /proc told it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spent: Vec<(i32, Spent)>,
 }
 
 /// A task that took longer than the limit of `--slow`.
@@ -144,12 +147,16 @@ fn of_task(seen: &Seen<'_>, task: &TaskTimeline, limit_ns: u64) -> Option<SlowTa
     if took < limit_ns || passed_by {
         return None;
     }
-    let stages = stages(seen, task, frozen_ns.is_some());
-    let why = why(seen, task, &own, took, limit_ns);
+    let mut task = task.clone();
+    if task.spent == Spent::default() {
+        task.spent = spent_by_looks(seen, task.tid);
+    }
+    let stages = stages(seen, &task, frozen_ns.is_some());
+    let why = why(seen, &task, &own, took, limit_ns);
     Some(SlowTask {
         tid: task.tid,
         tgid: task.tgid.or_else(|| own.first().map(|(_, blocker)| blocker.tgid)),
-        comm: task.comm.clone().or_else(|| own.first().map(|(_, blocker)| blocker.comm.clone())),
+        comm: task.comm.or_else(|| own.first().map(|(_, blocker)| blocker.comm.clone())),
         request_to_frozen_ns: frozen_ns,
         request_to_gone_ns: gone_ns.filter(|_| frozen_ns.is_none()),
         last_seen_not_frozen_ns: last_look,
@@ -161,6 +168,13 @@ fn of_task(seen: &Seen<'_>, task: &TaskTimeline, limit_ns: u64) -> Option<SlowTa
         evidence: why.evidence,
         waits_for: why.waits_for,
     })
+}
+
+/// Without events: as the last look at it tells that knew.
+fn spent_by_looks(seen: &Seen<'_>, tid: i32) -> Spent {
+    let of_task =
+        |look: &Look| look.spent.iter().find(|(looked_at, _)| *looked_at == tid).map(|&(_, spent)| spent);
+    seen.looks.iter().rev().find_map(of_task).unwrap_or_default()
 }
 
 fn stages(seen: &Seen<'_>, task: &TaskTimeline, frozen: bool) -> SlowStages {

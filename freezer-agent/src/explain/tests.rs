@@ -30,7 +30,8 @@ fn unmarked(mut facts: TaskFacts) -> TaskFacts {
 }
 
 fn before(mut facts: TaskFacts, state: TaskState, switches: u64) -> TaskFacts {
-    facts.details.get_or_insert_default().before = Some(BeforeRequest { state, switches: Some(switches) });
+    facts.details.get_or_insert_default().before =
+        Some(BeforeRequest { state, switches: Some(switches), times: None });
     facts
 }
 

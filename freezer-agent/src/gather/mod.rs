@@ -229,9 +229,9 @@ impl<'a> Gatherer<'a> {
     fn add_runners(&self, tasks: &[TaskFacts], outside: &[&TaskSnapshot], others: &mut BTreeSet<i32>) {
         let wanted: BTreeSet<u32> = tasks.iter().filter(|f| is_runnable(f)).map(|f| f.task.cpu).collect();
         let own = self.proc.own_pid();
-        let runners = outside
-            .iter()
-            .filter(|t| t.on_cpu == Some(true) && Some(t.tgid) != own && wanted.contains(&t.cpu));
+        // /proc does not tell who is on a CPU and who waits for it.
+        let runs = |t: &TaskSnapshot| t.on_cpu.unwrap_or(t.state == TaskState::Running);
+        let runners = outside.iter().filter(|t| runs(t) && Some(t.tgid) != own && wanted.contains(&t.cpu));
         others.extend(runners.map(|task| task.tid));
     }
 

@@ -92,6 +92,7 @@ pub(super) mod tests {
             switches: None,
             lock: None,
             tracer: None,
+            times: None,
             stack: Vec::new(),
         }
     }

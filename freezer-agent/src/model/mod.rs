@@ -17,5 +17,5 @@ pub use joined::{Joined, JoinedBy, joined_between};
 pub use latency::{Bucket, Latency};
 pub use name::Name;
 pub use session::Session;
-pub use task::{LockWait, SchedPolicy, TaskSnapshot, TaskState};
+pub use task::{CpuTimes, LockWait, SchedPolicy, TaskSnapshot, TaskState};
 pub use timeline::{Arrival, Spent, Stages, TaskTimeline};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Frozen, Hierarchy, Name};
+use super::{Frozen, Hierarchy, Name, Spent};
 
 /// State letter of a task, as /proc prints it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -145,8 +145,37 @@ pub struct TaskSnapshot {
     pub lock: Option<LockWait>,
     /// Thread id of its tracer.
     pub tracer: Option<i32>,
+    /// What its life was spent on so far, where it was read from /proc.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<CpuTimes>,
     /// Kernel stack, innermost first, without offsets; empty where not taken or not readable.
     pub stack: Vec<String>,
+}
+
+/// What a thread's life was spent on so far: the difference of two looks tells what the time between them was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CpuTimes {
+    /// On a CPU, ns; up to a tick behind for one that runs (`schedstat`).
+    pub ran_ns: u64,
+    /// Runnable without a CPU, ns, up to the last time it got one (`schedstat`; without what a quota held it back on 6.18).
+    pub waited_ns: u64,
+    /// On a CPU in the kernel, ns, as its ticks tell (`stime` of its own `stat`).
+    pub system_ns: u64,
+    /// How often it went to sleep (`voluntary_ctxt_switches`).
+    pub sleeps: u64,
+}
+
+impl CpuTimes {
+    /// What `over_ns` up to this look were spent on, where `before` was that long ago.
+    #[must_use]
+    pub fn spent_since(&self, before: &Self, runnable_before: bool, over_ns: u64) -> Spent {
+        let running_ns = self.ran_ns.saturating_sub(before.ran_ns).min(over_ns);
+        let rest = over_ns - running_ns;
+        let waited_ns = self.waited_ns.saturating_sub(before.waited_ns).min(rest);
+        // One that never went to sleep was runnable for all the rest, accounted yet or not.
+        let runnable_ns = if runnable_before && self.sleeps == before.sleeps { rest } else { waited_ns };
+        Spent { running_ns, runnable_ns, asleep_ns: rest - runnable_ns }
+    }
 }
 
 impl TaskSnapshot {
@@ -172,5 +201,30 @@ impl TaskSnapshot {
     #[must_use]
     pub fn frozen(&self) -> Frozen {
         Frozen { v1: self.frozen_v1.unwrap_or(false), v2: self.frozen_v2.unwrap_or(false) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    fn times(ran_ms: u64, waited_ms: u64, sleeps: u64) -> CpuTimes {
+        CpuTimes { ran_ns: ran_ms * MS, waited_ns: waited_ms * MS, system_ns: 0, sleeps }
+    }
+
+    #[test]
+    fn who_went_to_sleep_spent_the_rest_asleep_and_who_did_not_waited_for_a_cpu() {
+        let ms = |spent: Spent| [spent.running_ns, spent.runnable_ns, spent.asleep_ns].map(|ns| ns / MS);
+        let before = times(1000, 50, 7);
+        assert_eq!(ms(times(1010, 60, 8).spent_since(&before, true, 100 * MS)), [10, 10, 80]);
+        assert_eq!(ms(times(1010, 50, 7).spent_since(&before, true, 100 * MS)), [10, 90, 0]);
+        assert_eq!(
+            ms(times(1010, 50, 7).spent_since(&before, false, 100 * MS)),
+            [10, 0, 90],
+            "asleep before"
+        );
+        assert_eq!(ms(times(1900, 90, 9).spent_since(&before, true, 100 * MS)), [100, 0, 0], "clocks differ");
     }
 }

@@ -115,6 +115,9 @@ impl StatusReport {
             let cgroup = screen.fit(&row.cgroup.to_string(), taken);
             writeln!(out, "{} {} {cgroup}: {details}", screen.state(row.state), row.hierarchy)?;
         }
+        if let (None, Some(row)) = (self.thawed, self.cgroups.first()) {
+            writeln!(out, "{}", screen.faint(hint(row.state)))?;
+        }
         if let Some(thawed) = self.thawed {
             let others = if self.cgroups.is_empty() { "" } else { "other " };
             writeln!(out, "{}", counted(thawed, &format!("{others}cgroup")) + " thawed")?;
@@ -123,6 +126,15 @@ impl StatusReport {
             writeln!(out, "not seen: {gap}")?;
         }
         Ok(())
+    }
+}
+
+/// What else there is to know, and where: it costs a look at every task of the host.
+fn hint(state: FreezerState) -> &'static str {
+    match state {
+        FreezerState::Thawed => "`freezer-agent check` says what a freeze would block or hurt",
+        FreezerState::Freezing => "`freezer-agent explain` says which tasks block, and why",
+        FreezerState::Frozen => "`freezer-agent explain` says whom outside the freeze hurts, if anybody",
     }
 }
 
@@ -167,6 +179,19 @@ mod tests {
             "FREEZING v2 /c/0: 13 of 14 tasks frozen, by itself, 3.20 s over all its freezes\n\
              FROZEN   v2 /c/0: 14 tasks, by ancestor /c, 3.20 s over all its freezes\n\
              7 other cgroups thawed\n"
+        );
+    }
+
+    #[test]
+    fn one_cgroup_comes_with_where_to_ask_on() {
+        let cgroups = vec![row(FreezerState::Frozen, true, None)];
+        let report = StatusReport { schema: SCHEMA, cgroups, thawed: None, gaps: Vec::new() };
+        let mut out = Vec::new();
+        report.write_text(&mut out, Screen::default()).expect("a vector takes everything");
+        let text = String::from_utf8(out).expect("text");
+        assert!(
+            text.lines().last().is_some_and(|line| line.starts_with("`freezer-agent explain`")),
+            "{text}"
         );
     }
 

@@ -13,6 +13,8 @@ const NARROWEST: usize = 40;
 const WIDEST: usize = 120;
 /// Where standard output is no terminal.
 const NO_TERMINAL: usize = 100;
+/// Columns that a text gets at least, however far it is indented.
+const LEAST: usize = 16;
 /// Columns of a label with its gap.
 const LABEL: usize = 10;
 
@@ -94,7 +96,8 @@ impl Screen {
     #[must_use]
     pub fn hang(self, head: &str, column: usize, text: &str) -> String {
         let width = self.width.unwrap_or(NO_TERMINAL).clamp(NARROWEST, WIDEST);
-        let options = textwrap::Options::new(width - column)
+        // A deep tree on a narrow terminal may leave nothing of the line.
+        let options = textwrap::Options::new(width.saturating_sub(column).max(LEAST))
             .word_separator(textwrap::WordSeparator::AsciiSpace)
             .word_splitter(textwrap::WordSplitter::NoHyphenation)
             // A path that is cut cannot be copied.
@@ -137,6 +140,13 @@ mod tests {
         let fitted = screen.fit("/sys/fs/cgroup/freezer/docker/0123456789abcdef", 10);
         assert_eq!(fitted.chars().count(), 20);
         assert!(fitted.starts_with("/sys") && fitted.ends_with("cdef"), "{fitted}");
+    }
+
+    #[test]
+    fn a_deep_tree_on_a_narrow_terminal_still_has_room_for_words() {
+        let screen = Screen { color: false, width: Some(20) };
+        let text = screen.field_behind(4, "", &"   ".repeat(20), "waits for another task");
+        assert_eq!(text.lines().count(), 2, "{text}");
     }
 
     #[test]

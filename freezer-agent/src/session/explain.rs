@@ -43,7 +43,7 @@ pub fn explain(
     let mut late = HashMap::new();
     if let Some(session) = session {
         witness.catch_up(session);
-        late = joined(witness, session, &host, before);
+        late = join_late(witness, session, &host, before);
         // Without the time of the request there is none from it.
         if asked_ns_ago.is_some() {
             froze = times(witness, session, &host);
@@ -56,8 +56,8 @@ pub fn explain(
     Explained { facts, verdict }
 }
 
-/// Who came after the request: by events where there are any, else by two looks.
-fn joined(
+/// Who came after the request, told to the session as well: by events where there are any, else by two looks.
+pub fn join_late(
     witness: &Witness,
     session: &mut Session,
     host: &[TaskSnapshot],

@@ -8,7 +8,7 @@ use super::Witness;
 use crate::cgroupfs::Cgroup;
 use crate::explain::functions::{Mechanism, contains};
 use crate::explain::harm::{SideEffect, dump_cut, harms, spin};
-use crate::explain::{Blocker, Cause};
+use crate::explain::{Blocker, Cause, Facts};
 use crate::gather::{self, Subject};
 use crate::model::{Hierarchy, Name};
 use crate::source::procfs;
@@ -60,6 +60,11 @@ pub fn dumps_cut(dumps: &[Dump]) -> Vec<SideEffect> {
 
 /// Outsiders that wait for tasks of the subtree; all of these are frozen where `all_frozen`.
 pub fn outsiders_hurt(witness: &mut Witness, all_frozen: bool) -> Vec<SideEffect> {
+    harms(&outsiders(witness, all_frozen))
+}
+
+/// The facts that [`outsiders_hurt`] rests on.
+pub fn outsiders(witness: &mut Witness, all_frozen: bool) -> Facts {
     let host = witness.look_at_host_without_stacks();
     let cgroup = witness.cgroup();
     let subject = Subject {
@@ -71,7 +76,7 @@ pub fn outsiders_hurt(witness: &mut Witness, all_frozen: bool) -> Vec<SideEffect
         joined: HashMap::new(),
         before: HashMap::new(),
     };
-    harms(&gather::bystanders(&subject, all_frozen))
+    gather::bystanders(&subject, all_frozen)
 }
 
 /// Tasks that blocked in a userfault and spin on after the thaw.

@@ -10,17 +10,24 @@ use super::{Samples, Witness};
 use crate::explain::facts::BeforeRequest;
 use crate::explain::{Look, judge};
 use crate::gather::{self, Subject};
-use crate::model::TaskSnapshot;
+use crate::model::{Spent, TaskSnapshot, TaskState};
 
 /// State of each task before the request, by thread id.
 pub type Before = HashMap<i32, BeforeRequest>;
 
 /// From tasks as they looked then.
 pub fn states(tasks: &[TaskSnapshot]) -> Before {
-    tasks
-        .iter()
-        .map(|task| (task.tid, BeforeRequest { state: task.state, switches: task.switches }))
-        .collect()
+    tasks.iter().map(|task| (task.tid, BeforeRequest::from(task))).collect()
+}
+
+/// What the tasks' time since the request was spent on, where both looks were taken from /proc.
+fn spent(host: &[TaskSnapshot], before: &Before, after_ns: u64) -> Vec<(i32, Spent)> {
+    let of_task = |task: &TaskSnapshot| {
+        let then = before.get(&task.tid)?;
+        let runnable_before = then.state == TaskState::Running;
+        Some((task.tid, task.times?.spent_since(&then.times?, runnable_before, after_ns)))
+    };
+    host.iter().filter_map(of_task).collect()
 }
 
 /// When to look, and what was found.
@@ -68,7 +75,10 @@ impl Looks {
                 before,
                 froze: Vec::new(),
             };
-            Look { after_ns, blockers: judge(&gather::gather(&subject)).blockers }
+            let blockers = judge(&gather::gather(&subject)).blockers;
+            let mut spent = spent(&subject.host, &subject.before, after_ns);
+            spent.retain(|(tid, _)| blockers.iter().any(|blocker| blocker.tid == *tid));
+            Look { after_ns, blockers, spent }
         };
         // Where no thread can be had, there is no look; the events still tell where the time went.
         self.at_work = thread::Builder::new().name("look".to_owned()).spawn(gather).ok();

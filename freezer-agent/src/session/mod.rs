@@ -10,7 +10,7 @@ mod wait;
 mod witness;
 
 pub use costs::Costs;
-pub use explain::{Before, Explained, explain};
+pub use explain::{Before, Explained, explain, join_late};
 pub use looks::Looks;
 pub use preflight::look_ahead;
 pub use wait::{Samples, Watched, WatchedWait};

@@ -22,11 +22,8 @@ pub fn look_ahead(cgroup: &Cgroup, verbose: bool) -> Result<(Sight, Option<Obser
         return Ok((sight, None));
     }
     let mut witness = Witness::new(cgroup, verbose);
-    let before: HashMap<i32, BeforeRequest> = witness
-        .look()
-        .into_iter()
-        .map(|task| (task.tid, BeforeRequest { state: task.state, switches: task.switches }))
-        .collect();
+    let before: HashMap<i32, BeforeRequest> =
+        witness.look().into_iter().map(|task| (task.tid, BeforeRequest::from(&task))).collect();
     thread::sleep(APART);
     let host = witness.look_at_host();
     let subject = Subject {

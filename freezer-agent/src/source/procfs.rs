@@ -1,13 +1,13 @@
 //! The same look at tasks from /proc alone: what remains where the kernel takes no BPF programs.
 //!
-//! Only files that cannot hang on what they examine are opened: `stat`, `status`, `wchan`, `stack`, `sched`. The
+//! Only files that cannot hang on what they examine are opened: `stat`, `status`, `wchan`, `stack`, `sched`, `schedstat`. The
 //! rest (`cmdline`, `maps`, ...) takes the target's mmap lock, which may be the very lock it is stuck under.
 
 use std::{fs, io, path::Path};
 
 use crate::{
     decode::policy_of,
-    model::{Name, TaskSnapshot, TaskState, function},
+    model::{CpuTimes, Name, TaskSnapshot, TaskState, function},
 };
 
 /// `PF_KTHREAD` and `PF_EXITING` (include/linux/sched.h), shown as they are in `stat`.
@@ -54,14 +54,23 @@ struct Host {
 
 fn task(tid: i32, with_stacks: bool, host: &Host) -> io::Result<Option<TaskSnapshot>> {
     let folder = Path::new("/proc").join(tid.to_string());
-    let Some(stat) = Stat::parse(&fs::read(folder.join("stat"))?) else { return Ok(None) };
+    // `/proc/TID/stat` sums times up over the whole process; the one below `task` is the thread's own.
+    let own = folder.join("task").join(tid.to_string()).join("stat");
+    let Some(stat) = Stat::parse(&fs::read(own)?) else { return Ok(None) };
     let status = fs::read(folder.join("status"))?;
-    // A thread's `/proc/TID` shows the whole process in some lines of `stat`; these here are the thread's own.
     let process = field(&status, "Tgid").unwrap_or(tid);
     let tracer = field(&status, "TracerPid").filter(|&tracer: &i32| tracer != 0);
-    let switches = field::<u64>(&status, "voluntary_ctxt_switches")
+    let sleeps = field::<u64>(&status, "voluntary_ctxt_switches");
+    let switches = sleeps
         .zip(field::<u64>(&status, "nonvoluntary_ctxt_switches"))
         .map(|(voluntary, not)| voluntary + not);
+    let schedstat = fs::read(folder.join("schedstat")).ok().and_then(|text| schedstat(&text));
+    let times = schedstat.zip(sleeps).map(|((ran_ns, waited_ns), sleeps)| CpuTimes {
+        ran_ns,
+        waited_ns,
+        system_ns: stat.system_ticks.saturating_mul(TICK_NS),
+        sleeps,
+    });
     let wchan = fs::read(folder.join("wchan")).unwrap_or_default();
     let stack = if with_stacks { stack(tid) } else { Vec::new() };
     let frozen = Frozen::of(stat.state, &wchan, &stack, host.frozen_shows_d);
@@ -89,6 +98,7 @@ fn task(tid: i32, with_stacks: bool, host: &Host) -> io::Result<Option<TaskSnaps
         switches,
         lock: None,
         tracer,
+        times,
         stack,
     }))
 }
@@ -140,6 +150,7 @@ struct Stat {
     state: TaskState,
     parent: i32,
     flags: u32,
+    system_ticks: u64,
     start_ticks: u64,
     cpu: u32,
     policy: u32,
@@ -160,6 +171,7 @@ impl Stat {
             state: TaskState::from_letter(*fields.first()?.as_bytes().first()?),
             parent: fields.get(1)?.parse().ok()?,
             flags: u32::try_from(number(9)?).ok()?,
+            system_ticks: number(15)?,
             start_ticks: number(22)?,
             cpu: u32::try_from(number(39)?).ok()?,
             policy: u32::try_from(number(41)?).ok()?,
@@ -174,6 +186,13 @@ fn field<T: std::str::FromStr>(status: &[u8], key: &str) -> Option<T> {
         .split(|&byte| byte == b'\n')
         .find_map(|line| line.strip_prefix(key.as_bytes())?.strip_prefix(b":"))?;
     std::str::from_utf8(value).ok()?.trim().parse().ok()
+}
+
+/// Time on a CPU and time runnable without one, ns: the first two numbers of `schedstat` (fs/proc/base.c,
+/// `proc_pid_schedstat`).
+fn schedstat(text: &[u8]) -> Option<(u64, u64)> {
+    let mut numbers = std::str::from_utf8(text).ok()?.split_ascii_whitespace().map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
 /// `se.exec_start`, the scheduler's clock when the task last was accounted, in ns; the file shows ms.
@@ -255,6 +274,7 @@ mod tests {
         fn any_stat_gives_fields_or_nothing(text in proptest::collection::vec(any::<u8>(), 0..300)) {
             let _ = Stat::parse(&text);
             let _ = exec_start(&text);
+            let _ = schedstat(&text);
             let _ = field::<i32>(&text, "Tgid");
             let _ = frame(&text);
         }

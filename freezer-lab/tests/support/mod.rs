@@ -3,9 +3,11 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::io::Write as _;
+use std::process::Command;
 use std::time::Duration;
 
 use freezer_lab::agent::{self, Ended};
+use freezer_lab::cases::{self, Place, Stage};
 use freezer_lab::{Cgroup, Hierarchy, Scene, State, Turn, mounts, proc, wait};
 use serde_json::Value;
 
@@ -48,6 +50,43 @@ pub fn on_each(wanted: &[Hierarchy], body: impl Fn(&mut Scene, Hierarchy)) {
         let left: Vec<_> = scene.take_down().iter().map(ToString::to_string).collect();
         assert!(left.is_empty(), "{left:?}");
     }
+}
+
+/// A case of the lab, set up.
+pub fn stage(scene: &mut Scene, name: &str, hierarchy: Hierarchy) -> Stage {
+    let all = cases::all();
+    let case = all.iter().find(|case| case.name == name).expect("a case of the list");
+    (case.set_up)(scene, &Place::new(hierarchy)).expect("the case can be set up")
+}
+
+/// The same with what is to be done right before the freeze.
+pub fn stage_ready(scene: &mut Scene, name: &str, hierarchy: Hierarchy) -> Stage {
+    let mut stage = stage(scene, name, hierarchy);
+    if let Some(trigger) = stage.trigger.take() {
+        trigger(scene).expect("the mechanism sets in");
+    }
+    stage
+}
+
+/// Runs the agent as root without the capabilities that BPF needs.
+pub fn without_bpf(arguments: &[&str], stage: &Stage) -> (Option<i32>, Value) {
+    let output = Command::new("setpriv")
+        .arg("--bounding-set=-bpf,-perfmon,-sys_admin")
+        .arg(agent::path().expect("the agent is built"))
+        .args(arguments)
+        .arg("--cgroup")
+        .arg(stage.cgroup.path())
+        .arg("--json")
+        .output()
+        .expect("setpriv (util-linux) runs");
+    (output.status.code(), serde_json::from_slice(&output.stdout).expect("one JSON object"))
+}
+
+/// What `freezer-agent replay` says of a record.
+pub fn replay(record: &str) -> Value {
+    let mut command = Command::new(agent::path().expect("the agent is built"));
+    command.args(["replay", "--json", record]);
+    agent::spawn(command).and_then(agent::Run::end).and_then(|ended| ended.json()).expect("one JSON object")
 }
 
 /// `freezer-agent freeze`, which must succeed and must be true.

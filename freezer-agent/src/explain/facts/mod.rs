@@ -21,7 +21,7 @@ pub use storage::{
 pub use threads::AwaitedThread;
 pub use timeline::Froze;
 
-use crate::model::{Hierarchy, Joined, Name, TaskSnapshot};
+use crate::model::{CpuTimes, Hierarchy, Joined, Name, TaskSnapshot};
 
 /// One look at a cgroup that is being frozen, with all that its tasks point at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +122,15 @@ pub struct BeforeRequest {
     pub state: crate::model::TaskState,
     /// Context switches so far, then.
     pub switches: Option<u64>,
+    /// What its life had been spent on, where it was read from /proc.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<CpuTimes>,
+}
+
+impl From<&TaskSnapshot> for BeforeRequest {
+    fn from(task: &TaskSnapshot) -> Self {
+        Self { state: task.state, switches: task.switches, times: task.times }
+    }
 }
 
 /// The same kernel stack found by several timer samples.

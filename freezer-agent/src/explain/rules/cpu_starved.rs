@@ -20,7 +20,7 @@ use super::super::{Cause, Certainty, WaitsFor, follow};
 use crate::model::{SchedPolicy, TaskSnapshot, TaskState};
 
 /// Shorter waits for a CPU are everyday scheduling: a few slices of `sched_base_slice` (3 ms).
-const EVERYDAY_NS: u64 = 20_000_000;
+pub(super) const EVERYDAY_NS: u64 = 20_000_000;
 
 pub fn judge(case: &Case<'_>) -> Option<Finding> {
     let task = case.task();
@@ -32,8 +32,8 @@ pub fn judge(case: &Case<'_>) -> Option<Finding> {
     }
     let waited = match (task.on_cpu, task.since_ns) {
         (Some(false), Some(since)) => since,
-        // /proc does not tell whether it is on a CPU.
-        _ => 0,
+        // /proc does not tell whether it is on a CPU, but that it hardly was.
+        _ => case.kept_from_cpu_ns().unwrap_or(0),
     };
     if waited < EVERYDAY_NS {
         return None;
@@ -49,9 +49,11 @@ pub fn judge(case: &Case<'_>) -> Option<Finding> {
     };
     let other = &runner.task;
     let real_time = if other.policy == SchedPolicy::Fair { "" } else { ", a real-time task" };
+    // A quota may hold it back as well, which /proc does not tell.
+    let quota = case.facts.quotas.iter().find(|quota| task.throttled.is_none() && quota.covers.contains(&task.tgid));
     let mut finding = Finding::new(
         Cause::CpuStarved,
-        Certainty::Likely,
+        if quota.is_none() { Certainty::Likely } else { Certainty::Guess },
         format!(
             "is runnable and got no CPU for {} ms: CPU {} runs {} (pid {}){real_time}",
             waited / 1_000_000,
@@ -61,6 +63,7 @@ pub fn judge(case: &Case<'_>) -> Option<Finding> {
         ),
         release,
     );
+    finding.notes.extend(quota.map(|quota| format!("or the CPU quota of {} holds it back: /proc does not tell", quota.cgroup)));
     finding.waits_for = follow::holder(case, other.tid).map_or_else(Vec::new, |holder| {
         holder.chain.into_iter().filter(|step| matches!(step, WaitsFor::Task { .. })).take(1).collect()
     });
@@ -68,16 +71,22 @@ pub fn judge(case: &Case<'_>) -> Option<Finding> {
 }
 
 /// Who has the task's CPU, real-time classes first: while one of those wants it, the others get what the fair server
-/// (`kernel/sched/deadline.c`, since 6.12) or the throttling of real-time tasks lets through.
-fn runner<'a>(case: &Case<'a>) -> Option<&'a TaskFacts> {
+/// (`kernel/sched/deadline.c`, since 6.12) or the throttling of real-time tasks lets through. /proc does not tell who is on
+/// a CPU, but who ran there last: the times of one CPU are of one clock.
+pub(super) fn runner<'a>(case: &Case<'a>) -> Option<&'a TaskFacts> {
     let task = case.task();
+    let ran_since = |other: &TaskFacts| {
+        let ran = other.task.since_ns.zip(task.since_ns);
+        other.task.state == TaskState::Running && ran.is_some_and(|(other, own)| other + EVERYDAY_NS <= own)
+    };
+    let runs = |other: &&TaskFacts| other.task.on_cpu.unwrap_or_else(|| ran_since(other));
     case.facts
         .tasks
         .iter()
         .chain(&case.facts.others)
         .filter(|other| other.task.cpu == task.cpu && other.task.tid != task.tid)
-        .filter(|other| other.task.on_cpu == Some(true) || wants_it_first(&other.task))
-        .min_by_key(|other| (other.task.policy == SchedPolicy::Fair, other.task.on_cpu != Some(true)))
+        .filter(|other| runs(other) || wants_it_first(&other.task))
+        .min_by_key(|other| (other.task.policy == SchedPolicy::Fair, !runs(other), other.task.since_ns))
 }
 
 fn wants_it_first(other: &TaskSnapshot) -> bool {

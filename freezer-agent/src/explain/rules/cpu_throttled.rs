@@ -16,6 +16,7 @@
 use super::super::case::{Case, Finding};
 use super::super::facts::CpuQuota;
 use super::super::{Cause, Certainty, WaitsFor};
+use super::cpu_starved::{self, EVERYDAY_NS};
 use crate::model::TaskState;
 
 pub fn judge(case: &Case<'_>) -> Option<Finding> {
@@ -27,7 +28,14 @@ pub fn judge(case: &Case<'_>) -> Option<Finding> {
         case.facts.quotas.iter().filter(|quota| quota.covers.contains(&task.tgid)).collect();
     let growing = covering.iter().find(|quota| quota.throttled_times.is_some_and(|times| times > 0));
     let marked = task.throttled == Some(true);
-    if !marked && (growing.is_none() || task.throttled == Some(false)) {
+    // A period may be longer than any look; but what else keeps a task from a CPU that nobody else has?
+    let alone = || {
+        task.throttled.is_none()
+            && !covering.is_empty()
+            && case.kept_from_cpu_ns().is_some_and(|ns| ns >= EVERYDAY_NS)
+            && cpu_starved::runner(case).is_none()
+    };
+    if !marked && (growing.is_none() || task.throttled == Some(false)) && !alone() {
         return None;
     }
     let tightest = || covering.iter().min_by(|a, b| share(a).total_cmp(&share(b)));

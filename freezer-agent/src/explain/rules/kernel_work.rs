@@ -17,6 +17,10 @@ use super::super::case::{Case, Finding};
 use super::super::{Cause, Certainty, work};
 use crate::model::TaskState;
 
+const RELEASE: &str = "wait for it to end: the task freezes on its way back to user code";
+/// User code freezes at its next interrupt; who runs on for so long is in the kernel.
+const LONG_NS: u64 = 50_000_000;
+
 pub fn judge(case: &Case<'_>) -> Option<Finding> {
     let task = case.task();
     if task.state != TaskState::Running {
@@ -27,6 +31,9 @@ pub fn judge(case: &Case<'_>) -> Option<Finding> {
         details.map_or(0, |d| d.samples.iter().filter(|s| s.user == user).map(|s| u64::from(s.count)).sum())
     };
     let (kernel, user) = (count(false), count(true));
+    if kernel + user == 0 {
+        return by_times(case);
+    }
     if kernel <= user {
         return None;
     }
@@ -44,11 +51,25 @@ pub fn judge(case: &Case<'_>) -> Option<Finding> {
         Cause::KernelWork,
         certainty,
         summary,
-        "wait for it to end: the task freezes on its way back to user code",
+        RELEASE,
     );
     finding.notes.push(work.map_or_else(
         || format!("{kernel} of {} samples found it in the kernel", kernel + user),
         |work| work.note(),
     ));
+    Some(finding)
+}
+
+/// Without samples: by the time it has run in the kernel since the request. A task in a userfault runs like that, too.
+fn by_times(case: &Case<'_>) -> Option<Finding> {
+    let (spent, system_ns) = case.spent()?;
+    let busy = spent.running_ns >= LONG_NS && spent.asleep_ns == 0 && system_ns >= spent.running_ns / 2;
+    if !busy || !case.facts.userfaultfds.is_empty() {
+        return None;
+    }
+    let summary = "runs a long computation inside the kernel; which was not seen";
+    let mut finding = Finding::new(Cause::KernelWork, Certainty::Likely, summary, RELEASE);
+    let ms = spent.running_ns / 1_000_000;
+    finding.notes.push(format!("ran for {ms} ms since the request, mostly in the kernel, and never slept"));
     Some(finding)
 }

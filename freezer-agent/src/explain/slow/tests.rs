@@ -41,7 +41,7 @@ fn look(after_ms: u64, tid: i32, cause: Cause) -> Look {
         waits_for: Vec::new(),
         release: "wait".to_owned(),
     };
-    Look { after_ns: after_ms * MS, blockers: vec![blocker] }
+    Look { after_ns: after_ms * MS, blockers: vec![blocker], spent: Vec::new() }
 }
 
 fn judge(tasks: &[TaskTimeline], looks: &[Look]) -> Vec<(i32, Cause)> {

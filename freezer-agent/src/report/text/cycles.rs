@@ -18,9 +18,9 @@ pub fn render(cycles: &[Cycle], screen: Screen) -> String {
         if cycle.steps.iter().filter(|step| matches!(step, WaitsFor::Cgroup { .. })).count() != 1 {
             for (depth, step) in cycle.steps.iter().enumerate() {
                 let label = if depth == 0 { "round" } else { "" };
-                text += &screen.field(4, label, &format!("{}{}", branch(depth), link(step)));
+                text += &screen.field_behind(4, label, &branch(depth), &link(step));
             }
-            text += &screen.field(4, "", &format!("{}and back", branch(cycle.steps.len())));
+            text += &screen.field_behind(4, "", &branch(cycle.steps.len()), "and back");
         }
         text += &screen.field(4, "order", &cycle.advice);
     }

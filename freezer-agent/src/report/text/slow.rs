@@ -13,10 +13,10 @@ pub fn render(document: &Document, screen: Screen) -> String {
     let limit = document.slow_limit_ns.map_or_else(String::new, duration);
     let mut text = String::new();
     if let Some(took) = document.slow_write_ns {
-        text += &format!(
-            "Slow: the write of the request alone took {}; it asks every task, one after the other\n",
-            screen.notable(duration(took))
-        );
+        let took = duration(took);
+        let what =
+            format!("the write of the request alone took {took}; it asks every task, one after the other");
+        text += &screen.hang("Slow: ", "Slow: ".len(), &what);
     }
     if document.slow.is_empty() {
         return text;

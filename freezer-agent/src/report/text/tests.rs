@@ -1,5 +1,7 @@
 //! Every kind of screen, as a person sees it.
 
+mod sections;
+
 use super::render;
 use crate::control::TaskCount;
 use crate::explain::{Blocker, Cause, Certainty, Evidence, WaitsFor};
