@@ -1,5 +1,8 @@
 //! What a guest's run shows, read from what its programs print.
 
+use super::Layout;
+use super::extent::Extent;
+
 /// One thing looked at, and what came of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Finding {
@@ -53,11 +56,11 @@ impl Part {
     }
 
     /// How a guest runs it.
-    fn command(self) -> &'static str {
+    fn command(self, extent: Extent, layout: Layout) -> String {
         match self {
-            Part::Doctor => "freezer-agent doctor",
-            Part::Lab => "freezer-lab all --score",
-            Part::Selftests => "tests/kernel_selftests --test-threads=1",
+            Part::Doctor => "freezer-agent doctor".to_owned(),
+            Part::Lab => extent.lab(layout),
+            Part::Selftests => "tests/kernel_selftests --test-threads=1".to_owned(),
         }
     }
 }
@@ -86,10 +89,10 @@ impl Outcome {
 const MARK: char = '\x1e';
 
 /// The script that runs all parts.
-pub fn script() -> String {
+pub fn script(extent: Extent, layout: Layout) -> String {
     let part = |part: Part| {
-        let name = part.name();
-        format!("printf '\\036begin {name}\\n'; {}; printf '\\036end {name}\\n'\n", part.command())
+        let (name, command) = (part.name(), part.command(extent, layout));
+        format!("printf '\\036begin {name}\\n'; {command}; printf '\\036end {name}\\n'\n")
     };
     format!("cd /vm/bin\n{}", Part::ALL.map(part).concat())
 }
@@ -116,32 +119,57 @@ pub fn read(output: &str) -> Vec<Finding> {
     all
 }
 
-/// `  mode      bpf`, `  without   NAME: WHY` below `v1 freezer` and `v2 freezer`.
+/// Below `v1 freezer` and `v2 freezer`: `  mode      bpf`, `  fentry    NAME, NAME`, `  without   NAME: WHY`, each
+/// with its rest on deeper lines.
 fn doctor(text: &str) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut freezer = "";
-    for line in text.lines() {
-        let words = line.trim_start();
-        if let Some(name) = line.strip_suffix(" freezer") {
-            freezer = name;
-        } else if let Some(mode) = words.strip_prefix("mode ") {
-            found.push(Finding {
-                part: Part::Doctor,
-                name: format!("{freezer} mode {}", mode.trim()),
-                outcome: if mode.trim() == "bpf" { Outcome::Right } else { Outcome::Lost },
-                detail: String::new(),
-            });
-        } else if let Some(lost) = line.strip_prefix("  without ") {
-            let (name, detail) = lost.split_once(": ").unwrap_or((lost, ""));
-            found.push(Finding {
-                part: Part::Doctor,
-                name: format!("{freezer} {}", name.trim()),
-                outcome: Outcome::Lost,
-                detail: detail.to_owned(),
-            });
+    for field in fields(text) {
+        if let Some(name) = field.strip_suffix(" freezer") {
+            freezer = match name {
+                "v1" => "v1",
+                _ => "v2",
+            };
+        }
+        let Some((key, value)) = field.strip_prefix("  ").and_then(|field| field.split_once(' ')) else {
+            continue;
+        };
+        let mut add = |name: &str, outcome, detail: &str| {
+            let name = format!("{freezer} {}", name.trim());
+            found.push(Finding { part: Part::Doctor, name, outcome, detail: detail.to_owned() });
+        };
+        match (key, value.trim()) {
+            ("mode", "bpf") => add("mode bpf", Outcome::Right, ""),
+            ("mode", other) => add(&format!("mode {other}"), Outcome::Lost, ""),
+            ("without", lost) => {
+                let (name, why) = lost.split_once(": ").unwrap_or((lost, ""));
+                add(name, Outcome::Lost, why);
+            }
+            (path, targets) if PATHS.contains(&path) => {
+                targets.split(", ").for_each(|target| add(&format!("{path} {target}"), Outcome::Right, ""));
+            }
+            _ => {}
         }
     }
     found
+}
+
+/// The ways in which programs are attached, as `doctor` prints them.
+pub const PATHS: &[&str] = &["tp_btf", "fentry", "kprobe", "iter", "perf"];
+
+/// The lines with those below them that go on with the same value, which stand deeper than any key.
+fn fields(text: &str) -> Vec<String> {
+    let mut fields: Vec<String> = Vec::new();
+    for line in text.lines() {
+        match (line.starts_with("     "), fields.last_mut()) {
+            (true, Some(last)) => {
+                last.push(' ');
+                last.push_str(line.trim_start());
+            }
+            _ => fields.push(line.to_owned()),
+        }
+    }
+    fields
 }
 
 /// `NAME v1 ok ok WRONG ...`, then what is wrong, indented; `NAME missing here: WHY`.
@@ -253,13 +281,23 @@ mod tests {
     }
 
     #[test]
-    fn what_doctor_does_without_belongs_to_a_freezer() {
-        let text = "v1 freezer\n  mode      bpf\n  without   task->blocker: this kernel has none (locks are told\n\
-                    \x20           without their owner)\n";
+    fn what_doctor_has_and_does_without_belongs_to_a_freezer() {
+        let text = "v1 freezer\n  mode      bpf\n  tp_btf    sched_switch, sched_waking,\n            cgroup_freeze\n\
+                    \x20 without   task->blocker: this kernel has none (locks are told\n\
+                    \x20           without their owner)\n\nv2 freezer\n  fentry    a\n";
+        let found = doctor(text);
         assert_eq!(
-            short(&doctor(text)),
-            [("v1 mode bpf", Outcome::Right), ("v1 task->blocker", Outcome::Lost)]
+            short(&found),
+            [
+                ("v1 mode bpf", Outcome::Right),
+                ("v1 tp_btf sched_switch", Outcome::Right),
+                ("v1 tp_btf sched_waking", Outcome::Right),
+                ("v1 tp_btf cgroup_freeze", Outcome::Right),
+                ("v1 task->blocker", Outcome::Lost),
+                ("v2 fentry a", Outcome::Right),
+            ]
         );
+        assert_eq!(found[4].detail, "this kernel has none (locks are told without their owner)");
     }
 
     #[test]
