@@ -25,6 +25,8 @@ pub enum Part {
     Lab,
     /// The kernel's own checklist, through the agent.
     Selftests,
+    /// The first two once more for each way of the kernel that is withheld ([`WITHHELD`]).
+    Paths,
 }
 
 /// What may come of it.
@@ -44,7 +46,7 @@ pub enum Outcome {
 
 impl Part {
     /// All, in their order.
-    pub const ALL: [Part; 3] = [Part::Doctor, Part::Lab, Part::Selftests];
+    pub const ALL: [Part; 4] = [Part::Doctor, Part::Lab, Part::Selftests, Part::Paths];
 
     /// As in the table of expectations.
     pub fn name(self) -> &'static str {
@@ -52,6 +54,7 @@ impl Part {
             Part::Doctor => "doctor",
             Part::Lab => "lab",
             Part::Selftests => "selftests",
+            Part::Paths => "paths",
         }
     }
 
@@ -61,9 +64,27 @@ impl Part {
             Part::Doctor => "freezer-agent doctor".to_owned(),
             Part::Lab => extent.lab(layout),
             Part::Selftests => "tests/kernel_selftests --test-threads=1".to_owned(),
+            Part::Paths => WITHHELD.iter().map(|ways| Self::without(ways, layout)).collect(),
         }
     }
 }
+
+impl Part {
+    /// The agent without some ways of the kernel (`freezer-agent/src/host/withheld.rs`): what it has left, and whether it
+    /// still tells a blocker from a frozen task.
+    fn without(ways: &str, layout: Layout) -> String {
+        let hierarchy = if layout == Layout::Hybrid { "v1" } else { "v2" };
+        let lab = format!(
+            "freezer-lab all --once --hierarchy {hierarchy} --only fuse-server-inside --only sleepers"
+        );
+        format!(
+            "printf '\\036without {ways}\\n'; export FREEZER_AGENT_WITHOUT={ways}; freezer-agent doctor; {lab}; "
+        )
+    }
+}
+
+/// What is withheld in turn: each leaves the agent the next best way.
+const WITHHELD: &[&str] = &["fentry", "fentry,kprobe", "iter", "tp_btf,fentry,kprobe", "btf", "bpf"];
 
 impl Outcome {
     /// As in the table of expectations.
@@ -109,6 +130,7 @@ pub fn read(output: &str) -> Vec<Finding> {
             Part::Doctor => doctor(text.unwrap_or_default()),
             Part::Lab => lab(text.unwrap_or_default()),
             Part::Selftests => selftests(text.unwrap_or_default()),
+            Part::Paths => paths(text.unwrap_or_default()),
         };
         if text.is_none() || !found.iter().any(|finding| finding.outcome == Outcome::Right) {
             let detail = "it printed nothing that is right".to_owned();
@@ -175,7 +197,8 @@ fn fields(text: &str) -> Vec<String> {
 /// `NAME v1 ok ok WRONG ...`, then what is wrong, indented; `NAME missing here: WHY`.
 fn lab(text: &str) -> Vec<Finding> {
     let mut found: Vec<Finding> = Vec::new();
-    for line in text.lines().skip(1).take_while(|line| !line.is_empty()) {
+    let rows = text.lines().skip_while(|line| !line.starts_with("case ")).skip(1);
+    for line in rows.take_while(|line| !line.is_empty()) {
         if line.starts_with(' ') {
             if let Some(last) = found.last_mut() {
                 last.detail += line.trim();
@@ -201,7 +224,34 @@ fn lab(text: &str) -> Vec<Finding> {
         let name = format!("{case} {second}");
         found.push(Finding { part: Part::Lab, name, outcome, detail: String::new() });
     }
+    for finding in found.iter_mut().filter(|finding| is_without_v1(finding)) {
+        finding.outcome = Outcome::NoV1;
+    }
     found
+}
+
+/// A case that needs both freezers is found not to be possible only when it is set up.
+fn is_without_v1(finding: &Finding) -> bool {
+    finding.outcome == Outcome::Wrong
+        && finding.detail.starts_with("cannot be set up: cannot find the v1 controller freezer")
+}
+
+/// Behind each `without WAYS` what `doctor` and the lab print. That something is lost is the point of it.
+fn paths(text: &str) -> Vec<Finding> {
+    let begin = format!("{MARK}without ");
+    let mut all = Vec::new();
+    for section in text.split(&begin).skip(1) {
+        let (ways, rest) = section.split_once('\n').unwrap_or((section, ""));
+        let modes = |finding: &Finding| finding.outcome == Outcome::Right || finding.name.contains(" mode ");
+        let found = doctor(rest).into_iter().filter(modes).chain(lab(rest));
+        all.extend(found.map(|finding| Finding {
+            part: Part::Paths,
+            name: format!("without {ways}: {}", finding.name),
+            outcome: if finding.part == Part::Doctor { Outcome::Right } else { finding.outcome },
+            detail: finding.detail,
+        }));
+    }
+    all
 }
 
 /// `test NAME ... ok`; what a test prints past the runner comes between, `SKIPPED: NAME: WHY` among it.
@@ -269,6 +319,29 @@ mod tests {
     }
 
     #[test]
+    fn a_case_that_needs_both_freezers_needs_v1() {
+        let text = "case \nstopped-both v2 WRONG WRONG\n      cannot be set up: cannot find the v1 controller freezer: not in\n";
+        assert_eq!(short(&lab(text)), [("stopped-both v2", Outcome::NoV1)]);
+    }
+
+    #[test]
+    fn what_is_left_without_a_way_is_found_under_its_name() {
+        let text = "\x1ewithout fentry\nv1 freezer\n  mode      bpf\n  kprobe    freeze_task\n  without   x: y\n\
+                    case  blockers\nsleepers v1 ok ok\n\x1ewithout bpf\nv1 freezer\n  mode      proc: by /proc\n\
+                    case  blockers\nsleepers v1 ok WRONG\n";
+        assert_eq!(
+            short(&paths(text)),
+            [
+                ("without fentry: v1 mode bpf", Outcome::Right),
+                ("without fentry: v1 kprobe freeze_task", Outcome::Right),
+                ("without fentry: sleepers v1", Outcome::Right),
+                ("without bpf: v1 mode proc: by /proc", Outcome::Right),
+                ("without bpf: sleepers v1", Outcome::Wrong),
+            ]
+        );
+    }
+
+    #[test]
     fn a_test_that_says_it_was_skipped_did_not_pass() {
         let text = "test simple ... ok\ntest mkdir ... SKIPPED: mkdir: no v1 freezer\nok\ntest stop ... FAILED\n\n\
                     ---- stop stdout ----\nit hangs\n\nfailures:\n";
@@ -305,7 +378,12 @@ mod tests {
         let found = read("\x1ebegin doctor\nv2 freezer\n  mode      bpf\n\x1eend doctor\n");
         assert_eq!(
             short(&found),
-            [("v2 mode bpf", Outcome::Right), ("lab", Outcome::Wrong), ("selftests", Outcome::Wrong)]
+            [
+                ("v2 mode bpf", Outcome::Right),
+                ("lab", Outcome::Wrong),
+                ("selftests", Outcome::Wrong),
+                ("paths", Outcome::Wrong)
+            ]
         );
     }
 }

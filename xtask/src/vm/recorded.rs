@@ -44,6 +44,7 @@ impl Record {
             }
             record.add_names(&format!("{title} wrong"), &names(Outcome::Wrong));
         }
+        record.add_paths(&steady);
         for part in [Part::Lab, Part::Selftests] {
             let missing = steady.iter().filter(|one| one.part == part && one.outcome == Outcome::Missing);
             let names: Vec<_> = missing.map(|finding| finding.name.as_str()).collect();
@@ -66,6 +67,22 @@ impl Record {
             let lost: Vec<_> = own.filter(|(outcome, _)| *outcome == Outcome::Lost).collect();
             let lost: Vec<_> = lost.into_iter().map(|(_, name)| name).collect();
             self.add_names(&format!("{freezer} without"), &lost);
+        }
+    }
+
+    /// What is left without each way that was withheld.
+    fn add_paths(&mut self, findings: &[&Finding]) {
+        for finding in findings.iter().filter(|finding| finding.part == Part::Paths) {
+            let Some((ways, name)) = finding.name.split_once(": ") else { continue };
+            let name = match finding.outcome {
+                Outcome::Right => name.to_owned(),
+                other => format!("{name} {}", other.name()),
+            };
+            let names = self.values.entry(ways.to_owned()).or_default();
+            if !names.is_empty() {
+                names.push_str(", ");
+            }
+            names.push_str(&name);
         }
     }
 
