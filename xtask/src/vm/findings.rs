@@ -64,7 +64,10 @@ impl Part {
             Part::Doctor => "freezer-agent doctor".to_owned(),
             Part::Lab => extent.lab(layout),
             Part::Selftests => "tests/kernel_selftests --test-threads=1".to_owned(),
-            Part::Paths => WITHHELD.iter().map(|ways| Self::without(ways, layout)).collect(),
+            Part::Paths => {
+                let each: Vec<_> = WITHHELD.iter().map(|ways| Self::without(ways, layout)).collect();
+                each.join("; ")
+            }
         }
     }
 }
@@ -78,7 +81,7 @@ impl Part {
             "freezer-lab all --once --hierarchy {hierarchy} --only fuse-server-inside --only sleepers"
         );
         format!(
-            "printf '\\036without {ways}\\n'; export FREEZER_AGENT_WITHOUT={ways}; freezer-agent doctor; {lab}; "
+            "printf '\\036without {ways}\\n'; export FREEZER_AGENT_WITHOUT={ways}; freezer-agent doctor; {lab}"
         )
     }
 }
@@ -224,16 +227,16 @@ fn lab(text: &str) -> Vec<Finding> {
         let name = format!("{case} {second}");
         found.push(Finding { part: Part::Lab, name, outcome, detail: String::new() });
     }
-    for finding in found.iter_mut().filter(|finding| is_without_v1(finding)) {
-        finding.outcome = Outcome::NoV1;
+    for finding in &mut found {
+        finding.outcome = lacks_v1(finding).unwrap_or(finding.outcome);
     }
     found
 }
 
-/// A case that needs both freezers is found not to be possible only when it is set up.
-fn is_without_v1(finding: &Finding) -> bool {
-    finding.outcome == Outcome::Wrong
-        && finding.detail.starts_with("cannot be set up: cannot find the v1 controller freezer")
+/// That a case needs a v1 controller beside its own freezer is found only when it is set up.
+fn lacks_v1(finding: &Finding) -> Option<Outcome> {
+    let lacking = finding.detail.strip_prefix("cannot be set up: cannot find the v1 controller ")?;
+    Some(if lacking.starts_with("freezer") { Outcome::NoV1 } else { Outcome::Missing })
 }
 
 /// Behind each `without WAYS` what `doctor` and the lab print. That something is lost is the point of it.
@@ -322,6 +325,8 @@ mod tests {
     fn a_case_that_needs_both_freezers_needs_v1() {
         let text = "case \nstopped-both v2 WRONG WRONG\n      cannot be set up: cannot find the v1 controller freezer: not in\n";
         assert_eq!(short(&lab(text)), [("stopped-both v2", Outcome::NoV1)]);
+        let text = text.replace("controller freezer", "controller memory");
+        assert_eq!(short(&lab(&text)), [("stopped-both v2", Outcome::Missing)]);
     }
 
     #[test]
