@@ -5,6 +5,7 @@ use std::process::ExitCode;
 mod counts;
 mod ebpf;
 mod host;
+mod interrupt;
 mod readme;
 mod setup;
 mod step;

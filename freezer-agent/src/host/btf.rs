@@ -6,6 +6,8 @@
 
 use std::{fs, io, path::Path};
 
+use super::withheld::refuse;
+
 /// Where the kernel shows its types.
 pub const PATH: &str = "/sys/kernel/btf/vmlinux";
 
@@ -110,6 +112,7 @@ struct Type {
 impl Btf {
     /// Reads the running kernel's types and finds the named ones of `wanted`.
     pub fn from_kernel(wanted: &[(Kind, &'static str)]) -> Result<Self, BtfError> {
+        refuse("btf").map_err(BtfError::Read)?;
         let data = fs::read(Path::new(PATH)).map_err(BtfError::Read)?;
         Self::parse(data, wanted)
     }

@@ -5,5 +5,6 @@ pub mod offsets;
 pub mod pids;
 pub mod plan;
 pub mod rights;
+pub mod withheld;
 
 pub use plan::{Missing, Plan};

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     decode::{self, TaskLook},
-    host::{Missing, btf::BtfError, rights::lacking_for_bpf},
+    host::{Missing, btf::BtfError, rights::lacking_for_bpf, withheld::refuse},
     model::{Event, Hierarchy, TaskSnapshot},
 };
 
@@ -61,6 +61,9 @@ pub enum ObserverError {
     /// Not allowed.
     #[error("this process lacks {0}: run as root, or give it these capabilities")]
     Rights(String),
+    /// Not to be used.
+    #[error("{0}")]
+    Withheld(#[source] io::Error),
     /// The kernel's types are not known.
     #[error(transparent)]
     Btf(#[from] BtfError),
@@ -127,6 +130,7 @@ impl Observer {
     }
 
     fn open(watch: Option<&Watch>, options: ObserverOptions) -> Result<Self, ObserverError> {
+        refuse("bpf").map_err(ObserverError::Withheld)?;
         let lacking = lacking_for_bpf();
         if !lacking.is_empty() {
             return Err(ObserverError::Rights(lacking.join(" and ")));
@@ -252,6 +256,7 @@ impl Observer {
     pub fn start_sampling(&mut self, hz: u64) -> Result<(), SampleError> {
         let cpus = online_cpus().map_err(|(path, error)| SampleError::Cpus(path, error))?;
         let refused = |error| SampleError::Refused(refusal(&error));
+        programs::refuse("perf").map_err(refused)?;
         let program = programs::program(&mut self.ebpf, "sample").map_err(refused)?;
         let program: &mut PerfEvent = program.try_into().map_err(refused)?;
         if program.fd().is_err() {

@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::host::{
     Missing,
     plan::{Attach, Wish},
+    withheld,
 };
 
 /// What a kernel with `CONFIG_KPROBES` shows, and what aya attaches them through.
@@ -52,12 +53,14 @@ fn function(ebpf: &mut Ebpf, types: &Btf, wish: &Wish) -> Result<&'static str, M
 }
 
 fn tracepoint(ebpf: &mut Ebpf, types: &Btf, target: &str) -> Result<(), ProgramError> {
+    refuse("tp_btf")?;
     let program: &mut BtfTracePoint = program(ebpf, target)?.try_into()?;
     program.load(target, types)?;
     program.attach().map(drop)
 }
 
 fn fentry(ebpf: &mut Ebpf, types: &Btf, target: &str) -> Result<(), ProgramError> {
+    refuse("fentry")?;
     let program: &mut FEntry =
         program(ebpf, &format!("fentry_{}", target.trim_start_matches('_')))?.try_into()?;
     program.load(target, types)?;
@@ -65,10 +68,16 @@ fn fentry(ebpf: &mut Ebpf, types: &Btf, target: &str) -> Result<(), ProgramError
 }
 
 fn kprobe(ebpf: &mut Ebpf, target: &str) -> Result<(), ProgramError> {
+    refuse("kprobe")?;
     let program: &mut KProbe =
         program(ebpf, &format!("kprobe_{}", target.trim_start_matches('_')))?.try_into()?;
     program.load()?;
     program.attach(target, 0).map(drop)
+}
+
+/// As the kernel's answer, for tests.
+pub(super) fn refuse(way: &str) -> Result<(), ProgramError> {
+    withheld::refuse(way).map_err(ProgramError::IOError)
 }
 
 /// A program of the object by the name of its function.

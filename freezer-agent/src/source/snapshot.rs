@@ -103,6 +103,7 @@ impl Snapshots {
 
 fn loaded<'e>(ebpf: &'e mut Ebpf, types: &Btf) -> Result<&'e mut Iter, SnapshotError> {
     let refused = |error| SnapshotError::Refused(refusal(&error));
+    programs::refuse("iter").map_err(refused)?;
     let program: &mut Program = programs::program(ebpf, PROGRAM).map_err(refused)?;
     let program: &mut Iter = program.try_into().map_err(refused)?;
     if program.fd().is_err() {

@@ -46,8 +46,8 @@ fn reader(scene: &mut Scene, place: &Place, direct: bool, inside: bool) -> Resul
     let device = loop_device(&file)?;
     scene[reader].put_in(&cgroup)?;
     scene[reader].go()?;
-    let function = if direct { "submit_bio_wait" } else { "folio_wait_bit" };
-    scene[reader].wait_stuck(scene[reader].pid(), 'D', function, STUCK)?;
+    // What it waits in below has other names from kernel to kernel (block/fops.c, fs/block_dev.c before 5.16).
+    scene[reader].wait_stuck(scene[reader].pid(), 'D', "blkdev_read_iter", STUCK)?;
     if inside {
         scene[server].put_in(&cgroup)?;
     }

@@ -15,6 +15,8 @@ enum Need {
     Device(&'static str),
     /// A path that must be free for the lab to use.
     Free(&'static str),
+    /// A kernel not older than this: for what shows itself nowhere before it is used.
+    Linux(u32, u32),
 }
 
 /// Cases by the beginning of their names, and what they need.
@@ -25,6 +27,12 @@ const NEEDS: &[(&str, Need)] = &[
     ("stopped-during", Need::Filesystem("fuse")),
     ("lock-file-position", Need::Filesystem("fuse")),
     ("fs-frozen-", Need::Device("loop")),
+    // SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+    ("seccomp-outside", Need::Linux(5, 19)),
+    ("seccomp-inside", Need::Linux(5, 19)),
+    ("seccomp-frozen-elsewhere", Need::Linux(5, 19)),
+    ("seccomp-idle-beside", Need::Linux(5, 19)),
+    ("seccomp-two-supervisors", Need::Linux(5, 19)),
     ("key-upcall", Need::Free(super::key_upcall::HELPER)),
     ("autofs", Need::Filesystem("autofs")),
     ("block-io-loop", Need::Device("loop")),
@@ -94,6 +102,7 @@ impl Need {
             Self::Filesystem(name) => (&["/proc/filesystems"], name, "filesystem"),
             Self::Device(name) => (&["/proc/misc", "/proc/devices"], name, "device"),
             Self::Free(path) => return taken(Path::new(path)),
+            Self::Linux(major, minor) => return older_than((*major, *minor)),
         };
         let listed = |file: &&str| {
             let text = fs::read_to_string(file).unwrap_or_default();
@@ -101,6 +110,19 @@ impl Need {
         };
         (!files.iter().any(listed)).then(|| format!("this kernel has no {word} {what} (perhaps a module)"))
     }
+}
+
+/// What this kernel lacks, if it is older than the version.
+fn older_than(version: (u32, u32)) -> Option<String> {
+    let release = nix::sys::utsname::uname().ok()?.release().to_string_lossy().into_owned();
+    (parse_release(&release)? < version)
+        .then(|| format!("this kernel is {release}, and it came with {}.{}", version.0, version.1))
+}
+
+/// Major and minor of `6.12.117+deb13-cloud-amd64`.
+fn parse_release(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
 /// Taken by the host: a link to a file of the lab itself is a case under way.
@@ -115,6 +137,15 @@ fn taken(path: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_release_begins_with_two_numbers() {
+        assert_eq!(parse_release("6.12.117+deb13-cloud-amd64"), Some((6, 12)));
+        assert_eq!(parse_release("7.0-rc1"), Some((7, 0)));
+        assert_eq!(parse_release("linux"), None);
+        assert!(older_than((2, 6)).is_none());
+        assert!(older_than((1000, 0)).is_some_and(|why| why.contains("1000.0")));
+    }
 
     #[test]
     fn a_path_is_taken_by_anything_but_the_lab_s_own_link() {

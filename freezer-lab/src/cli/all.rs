@@ -22,14 +22,20 @@ pub struct Options {
     /// Only on this freezer
     #[arg(long)]
     hierarchy: Option<Hierarchy>,
-    /// Only cases whose names begin so
+    /// Only cases whose names begin so; may be given more than once
     #[arg(long, value_name = "BEGINNING")]
-    only: Option<String>,
+    only: Vec<String>,
+    /// Freeze each case once, for the JSON answer, and not again for the screen
+    #[arg(long)]
+    once: bool,
 }
 
 /// Runs them; whether all is right.
 pub fn all(options: &Options) -> Result<bool> {
-    let wanted = |case: &Case| options.only.as_ref().is_none_or(|start| case.name.starts_with(start));
+    let forms = if options.once { &[Form::Json][..] } else { &[Form::Json, Form::Text] };
+    let wanted = |case: &Case| {
+        options.only.is_empty() || options.only.iter().any(|start| case.name.starts_with(start.as_str()))
+    };
     let (missing, cases): (Vec<_>, Vec<_>) =
         cases::all().into_iter().filter(wanted).partition(|case| case.missing().is_some());
     let mut out = std::io::stdout().lock();
@@ -43,7 +49,7 @@ pub fn all(options: &Options) -> Result<bool> {
                 continue;
             }
             let turn = Turn::wait()?;
-            let row = examine(case, hierarchy);
+            let row = examine(case, hierarchy, forms);
             drop(turn);
             if !options.json {
                 write!(out, "{}", line(&row))?;
@@ -71,9 +77,9 @@ pub fn all(options: &Options) -> Result<bool> {
     Ok(score.is_perfect())
 }
 
-fn examine(case: &Case, hierarchy: Hierarchy) -> Row {
+fn examine(case: &Case, hierarchy: Hierarchy, forms: &[Form]) -> Row {
     let mut row = Row::new(case.name, hierarchy);
-    for form in [Form::Json, Form::Text] {
+    for &form in forms {
         match Trial::run(case, hierarchy, form) {
             Ok(trial) => row.add(trial),
             Err(error) => row.fail(&error),

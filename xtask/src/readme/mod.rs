@@ -11,6 +11,7 @@ use crate::step::Log;
 use crate::tasks::{self, demo};
 
 mod examples;
+mod kernels;
 mod parts;
 mod transcript;
 
@@ -21,6 +22,7 @@ pub fn write(rights: Rights, log: &Log) -> anyhow::Result<String> {
     let old = read()?;
     let mut text = parts::replace(&old, "commands", &fenced("text", &commands()?))?;
     text = parts::replace(&text, "tasks", &fenced("text", &tasks::list()))?;
+    text = parts::replace(&text, "kernels", &kernels::table()?)?;
     text = parts::replace(&text, "demo", &fenced("console", &record(rights, log)?))?;
     if text == old {
         return Ok("nothing has changed".to_owned());
@@ -35,6 +37,7 @@ pub fn check(rights: Rights, log: &Log) -> anyhow::Result<String> {
     let text = read()?;
     same(&text, "commands", &fenced("text", &commands()?))?;
     same(&text, "tasks", &fenced("text", &tasks::list()))?;
+    same(&text, "kernels", &kernels::table()?)?;
     let examples = examples::find(&text)?;
     if rights == Rights::None {
         ensure!(!host::in_ci(), "the README's commands freeze cgroups: they need root or sudo");

@@ -34,7 +34,7 @@ pub fn missing() -> Option<Need> {
     absent(PROGRAMS)
 }
 
-/// The same for guests.
+/// The same for guests. Not among [`super::missing`]: without guests the rest of the tests is still worth running.
 pub fn missing_for_guests() -> Option<Need> {
     absent(FOR_GUESTS)
 }

@@ -13,7 +13,7 @@ mod lint;
 mod readme;
 mod setup;
 mod test;
-mod vm;
+pub mod vm;
 
 /// One entry of the workshop.
 pub struct Task {

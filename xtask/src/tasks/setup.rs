@@ -9,7 +9,8 @@ use crate::step::Steps;
 
 pub fn run(arguments: &mut Parser) -> anyhow::Result<ExitCode> {
     super::no_more(arguments)?;
-    let needs = setup::missing()?;
+    let mut needs = setup::missing()?;
+    needs.extend(setup::packages::missing_for_guests());
     if needs.is_empty() {
         println!("nothing is missing: `cargo xtask test` can start");
         return Ok(ExitCode::SUCCESS);

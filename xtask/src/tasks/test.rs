@@ -9,9 +9,10 @@ use std::process::ExitCode;
 use anyhow::{Context, bail, ensure};
 use lexopt::Parser;
 
-use super::{deny, ebpf, lint};
+use super::{deny, ebpf, lint, vm};
 use crate::counts::Counts;
 use crate::host::{self, Rights};
+use crate::interrupt::Interrupt;
 use crate::readme;
 use crate::setup;
 use crate::step::{Log, Steps};
@@ -21,7 +22,7 @@ pub fn run(arguments: &mut Parser) -> anyhow::Result<ExitCode> {
     let rights = Rights::find();
     let files = TestFiles::find()?;
     let needs = setup::missing()?;
-    let mut steps = Steps::new(needs.len() + lint::STEPS.len() + 6)?;
+    let mut steps = Steps::new(needs.len() + lint::STEPS.len() + 7)?;
     if !setup::install(needs, &mut steps) {
         println!("\n{}", Counts { failed: 1, ..Counts::default() });
         return Ok(ExitCode::FAILURE);
@@ -35,6 +36,11 @@ pub fn run(arguments: &mut Parser) -> anyhow::Result<ExitCode> {
     steps.run("unit and replay tests", |log| plain_tests(log, &files, &mut counts));
     steps.run("eBPF object compared with a rebuild", ebpf::compare);
     steps.run("real-kernel tests", |log| kernel_tests(log, &files, rights, &mut counts));
+    // Ctrl-C would leave guests behind for a moment, and their files for good.
+    let interrupt = Interrupt::watch()?;
+    steps.run(vm::IN_TEST, |log| vm::in_test(log, &interrupt, &mut counts));
+    ensure!(!interrupt.seen(), "interrupted");
+    drop(interrupt);
     steps.run("documentation", documentation);
     steps.run("README: its parts and commands, in a release build", |log| readme::check(rights, log));
 

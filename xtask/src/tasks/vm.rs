@@ -8,25 +8,36 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use lexopt::{Arg, Parser, ValueExt};
 
+use crate::counts::Counts;
+use crate::host;
+use crate::interrupt::Interrupt;
 use crate::setup::{self, packages};
-use crate::step::Steps;
-use crate::vm::guest::{Guest, quote};
+use crate::step::{Log, Steps};
+use crate::vm::extent::Extent;
+use crate::vm::guest::{Guest, Limit, quote};
 use crate::vm::kernel::{Kernel, SERIES, Series};
+use crate::vm::matrix::{self, Candidate, Matrix};
 use crate::vm::programs::{self, Program};
-use crate::vm::{Layout, base, matrix};
+use crate::vm::{Layout, base, recorded};
 
 const HELP: &str = "\
 cargo xtask vm COMMAND
 
   list                                   the kernels, and which were fetched
   run KERNEL [OPTIONS] -- CMD [ARG...]   run a command in a guest; its output and exit status are ours
-  test [--all] [KERNEL...] [OPTIONS]     doctor, the lab and the freezer selftest in guests, compared with what is expected
-                                         (xtask/src/vm/expected.txt): hybrid, with --all also v2 only
+  test [KERNEL...] [OPTIONS]             doctor, chosen cases of the lab and the freezer selftest in guests of both layouts,
+                                         compared with what is expected (xtask/src/vm/expected.txt, recorded.txt)
   shell KERNEL [OPTIONS]                 a shell in a guest; `exit` ends it
 
-  --v2-only          without v1 hierarchies, which a guest has otherwise beside v2
+  --v2-only          without v1 hierarchies, which a guest of run and shell has otherwise beside v2
+  --hybrid           test: only guests that have both
+  --all              test: every case of the lab, on each hierarchy, twice (about five times as long)
+  --record           test: write what was found to recorded.txt; `cargo xtask readme` then makes its table of it
   --timeout SECONDS  run: end a guest that takes longer (300)
   --jobs N           test: run so many guests at once (2)
+
+qemu and xz are installed if they are missing (packages qemu-system-x86 and xz-utils); kernels come from the Debian mirror that
+apt uses here, signature and checksums checked by apt, and stay in ~/.cache/freezer-agent ($FREEZER_AGENT_CACHE).
 
 In a guest: freezer-agent, freezer-lab, freezer-demo, freezer-bench, tests/kernel_selftests, busybox, mkfs.ext4.
 ";
@@ -105,9 +116,16 @@ fn run_one(choice: &Choice) -> anyhow::Result<ExitCode> {
     let script = words.context("the command is no UTF-8")?.join(" ");
     let mut failed = None;
     let guest = guest(choice.series, &kernel, choice.layout, &programs);
-    let status = guest.run(script, choice.limit, |line| {
+    let interrupt = Interrupt::watch()?;
+    let limit = Limit { whole: choice.limit, silent: choice.limit };
+    let ran = guest.run(script, limit, &interrupt, |line| {
         failed = failed.take().or_else(|| std::io::stdout().write_all(line).err());
-    })?;
+    });
+    if interrupt.seen() {
+        guest.forget()?;
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
+    let status = ran?;
     guest.forget()?;
     match failed {
         None => Ok(ExitCode::from(status)),
@@ -124,36 +142,114 @@ fn shell(choice: &Choice) -> anyhow::Result<ExitCode> {
 }
 
 fn test(arguments: &mut Parser) -> anyhow::Result<ExitCode> {
-    let (mut chosen, mut layouts, mut at_once) = (Vec::new(), &[Layout::Hybrid][..], matrix::AT_ONCE);
+    let (mut chosen, mut layouts, mut at_once) = (Vec::new(), &Layout::ALL[..], matrix::AT_ONCE);
+    let (mut extent, mut record) = (Extent::Chosen, false);
     while let Some(argument) = arguments.next()? {
         match argument {
-            Arg::Long("all") => layouts = &Layout::ALL,
+            Arg::Long("all") => extent = Extent::Every,
+            Arg::Long("hybrid") => layouts = &[Layout::Hybrid],
             Arg::Long("v2-only") => layouts = &[Layout::V2Only],
+            Arg::Long("record") => record = true,
             Arg::Long("jobs") => at_once = arguments.value()?.parse()?,
             Arg::Value(name) => chosen.push(Series::named(&name.string()?)?),
             _ => return Err(argument.unexpected().into()),
         }
     }
+    ensure!(at_once > 0, "--jobs 0 would run nothing");
+    ensure!(!(record && extent == Extent::Every), "recorded are the chosen cases: --record without --all");
     if chosen.is_empty() {
         chosen.extend(SERIES);
     }
     let Some((kernels, programs)) = prepare(&chosen, Steps::new)? else { return Ok(ExitCode::FAILURE) };
-    let pairs = chosen.iter().zip(&kernels);
-    let guests =
-        pairs.flat_map(|(series, kernel)| layouts.iter().map(move |layout| (series, kernel, *layout)));
-    let guests = guests.map(|(series, kernel, layout)| {
-        let name = format!("{}-{}", series.name, layout.name());
-        (series.name, Guest { name, kernel, layout, programs: &programs })
-    });
+    let interrupt = Interrupt::watch()?;
+    let recorded = if record { None } else { Some(recorded::read()?) };
+    let matrix = Matrix { extent, at_once, recorded, interrupt: &interrupt };
     println!("\n{}", matrix::heading());
-    let examined = matrix::run(guests.collect(), at_once, |one| println!("{}", one.row()))?;
+    let candidates = candidates(&chosen, &kernels, layouts, &programs);
+    let number = candidates.len();
+    let examined = matrix.run(candidates, |one| println!("{}", one.row()))?;
     println!();
     for one in &examined {
         print!("{}", one.complaint());
     }
+    if interrupt.seen() {
+        println!("interrupted: every guest was ended");
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
     let right = examined.iter().filter(|one| one.is_right()).count();
-    println!("{right} of {} guests as expected", examined.len());
-    Ok(if right == examined.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    println!("{right} of {number} guests as expected");
+    if record && right == number {
+        recorded::write(
+            examined.into_iter().filter_map(|one| Some((one.name, one.result.ok()?.record))).collect(),
+        )?;
+        println!("recorded; `cargo xtask readme` writes the table of kernels anew");
+    }
+    Ok(if right == number { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// As a shell says it of a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+
+fn candidates<'a>(
+    chosen: &[&'static Series],
+    kernels: &'a [Kernel],
+    layouts: &[Layout],
+    programs: &'a [Program],
+) -> Vec<Candidate<'a>> {
+    let pairs = chosen.iter().zip(kernels);
+    let all =
+        pairs.flat_map(|(series, kernel)| layouts.iter().map(move |layout| (series.name, kernel, *layout)));
+    let candidate = |(name, kernel, layout): (&'static str, _, Layout)| Candidate {
+        kernel: name,
+        guest: Guest { name: format!("{name}-{}", layout.name()), kernel, layout, programs },
+    };
+    all.map(candidate).collect()
+}
+
+/// The name of its step in `cargo xtask test`.
+pub const IN_TEST: &str = "the same on other kernels, in guests";
+
+/// Every kernel in both layouts, as a part of `cargo xtask test`: what is missing is fetched and built within this one step.
+///
+/// Where qemu or the kernels cannot be had, nothing runs, and that is said aloud; where CI is set it is an error.
+pub fn in_test(log: &Log, interrupt: &Interrupt, counts: &mut Counts) -> anyhow::Result<Counts> {
+    let fetched = (|| {
+        if let Some(need) = packages::missing_for_guests() {
+            (need.install)(log)?;
+        }
+        base::fetch(log)?;
+        SERIES.iter().map(|series| series.fetch(log)).collect::<anyhow::Result<Vec<_>>>()
+    })();
+    let kernels = match fetched {
+        Ok(kernels) => kernels,
+        Err(error) if host::in_ci() => {
+            return Err(error).context("no guest can run, and none may be skipped");
+        }
+        Err(error) => {
+            let skipped = Counts { skipped: SERIES.len() * Layout::ALL.len(), ..Counts::default() };
+            counts.add(skipped);
+            eprintln!("NOT RUN: no guest can run here: {error:#}");
+            return Ok(skipped);
+        }
+    };
+    let programs = programs::build(log)?;
+    let recorded = Some(recorded::read()?);
+    let matrix = Matrix { extent: Extent::Chosen, at_once: matrix::AT_ONCE, recorded, interrupt };
+    log.note(&matrix::heading())?;
+    let chosen: Vec<_> = SERIES.iter().collect();
+    let candidates = candidates(&chosen, &kernels, &Layout::ALL, &programs);
+    // What a note cannot be written of is told at the end all the same.
+    let examined = matrix.run(candidates, |one| log.note(&one.row()).unwrap_or_default())?;
+    let mut own = Counts::default();
+    for one in &examined {
+        own.add(one.counts());
+        log.note(&one.complaint())?;
+    }
+    counts.add(own);
+    ensure!(!interrupt.seen(), "interrupted: every guest was ended");
+    let wrong: Vec<_> = examined.iter().filter(|one| !one.is_right()).map(|one| one.name.as_str()).collect();
+    ensure!(wrong.is_empty(), "not as expected: {}", wrong.join(", "));
+    Ok(own)
 }
 
 /// Installs, fetches and builds what guests need.

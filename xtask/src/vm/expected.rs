@@ -2,6 +2,7 @@
 
 use anyhow::{Context, ensure};
 
+use super::extent::Extent;
 use super::findings::{Finding, Outcome, Part};
 use super::{Layout, kernel};
 
@@ -37,7 +38,15 @@ impl Table {
     }
 
     /// What one guest's findings and the table do not have in common, in words: nothing is as it should be.
-    pub fn differences(&self, kernel: &str, layout: Layout, findings: &[Finding]) -> Vec<String> {
+    ///
+    /// Of a line about a case that was not chosen to run nothing can be said.
+    pub fn differences(
+        &self,
+        kernel: &str,
+        layout: Layout,
+        extent: Extent,
+        findings: &[Finding],
+    ) -> Vec<String> {
         let here: Vec<_> = self.0.iter().filter(|line| line.is_for(kernel, layout)).collect();
         let unexplained = findings.iter().filter(|finding| finding.outcome != Outcome::Right);
         let unexplained = unexplained.filter(|finding| !here.iter().any(|line| line.explains(finding)));
@@ -45,10 +54,36 @@ impl Table {
             let Finding { part, name, outcome, detail } = finding;
             format!("{} {}: {name}: {}", part.name(), outcome.name(), detail.trim_end())
         });
-        let steady = here.iter().filter(|line| line.outcome.is_some());
+        let ran = |line: &Expectation| {
+            extent == Extent::Every || line.part != Part::Lab || findings.iter().any(|one| line.is_about(one))
+        };
+        let steady = here.iter().filter(|line| line.outcome.is_some() && ran(line));
         let vain = steady.filter(|line| !findings.iter().any(|finding| line.explains(finding)));
         let vain = vain.map(|line| format!("did not occur, though expected.txt says so: {}", line.line));
         unexplained.chain(vain).collect()
+    }
+}
+
+impl Table {
+    /// Whether this is right at one time and wrong at another.
+    pub fn is_unsteady(&self, kernel: &str, layout: Layout, finding: &Finding) -> bool {
+        let mut here = self.0.iter().filter(|line| line.is_for(kernel, layout));
+        here.any(|line| line.outcome.is_none() && line.is_about(finding))
+    }
+
+    /// On which kernels what differs, and why: for readers, in the order of the table, one for each reason.
+    pub fn reasons(&self) -> Vec<(String, String, &'static str)> {
+        let told = self.0.iter().filter(|line| line.outcome.is_some_and(|outcome| outcome != Outcome::NoV1));
+        let mut reasons: Vec<(String, String, &'static str)> = Vec::new();
+        for line in told {
+            let (kernels, why) = (line.kernels.join(", "), line.why());
+            match reasons.iter_mut().find(|known| known.0 == kernels && known.2 == why) {
+                Some((_, names, _)) if names.split("`, `").any(|name| name == line.name) => {}
+                Some((_, names, _)) => *names += &format!("`, `{}", line.name),
+                None => reasons.push((kernels, line.name.clone(), why)),
+            }
+        }
+        reasons
     }
 }
 
@@ -85,17 +120,25 @@ impl Expectation {
         Ok(parsed)
     }
 
+    fn why(&self) -> &'static str {
+        self.line.rsplit('|').next().unwrap_or_default().trim()
+    }
+
     fn is_for(&self, kernel: &str, layout: Layout) -> bool {
         self.kernels.iter().any(|name| name == kernel) && self.layout.is_none_or(|one| one == layout)
     }
 
     /// A name that ends in `*` stands for all that begin so.
-    fn explains(&self, finding: &Finding) -> bool {
+    fn is_about(&self, finding: &Finding) -> bool {
         let named = match self.name.strip_suffix('*') {
             Some(beginning) => finding.name.starts_with(beginning),
             None => finding.name == self.name,
         };
-        named && self.part == finding.part && self.outcome.unwrap_or(Outcome::Wrong) == finding.outcome
+        named && self.part == finding.part
+    }
+
+    fn explains(&self, finding: &Finding) -> bool {
+        self.is_about(finding) && self.outcome.unwrap_or(Outcome::Wrong) == finding.outcome
     }
 }
 
@@ -112,7 +155,7 @@ mod tests {
     }
 
     fn differences(kernel: &str, layout: Layout, findings: &[Finding]) -> Vec<String> {
-        Table::parse(TABLE).expect("a table").differences(kernel, layout, findings)
+        Table::parse(TABLE).expect("a table").differences(kernel, layout, Extent::Every, findings)
     }
 
     #[test]
@@ -134,8 +177,18 @@ mod tests {
     fn what_is_unsteady_may_be_wrong_and_may_be_right() {
         let table = Table::parse("6.1 | all | lab | unsteady | userfault v2 | slow").expect("a table");
         let wrong = finding(Part::Lab, "userfault v2", Outcome::Wrong);
-        assert!(table.differences("6.1", Layout::Hybrid, &[wrong]).is_empty());
-        assert!(table.differences("6.1", Layout::Hybrid, &[]).is_empty());
+        assert!(table.differences("6.1", Layout::Hybrid, Extent::Every, &[wrong]).is_empty());
+        assert!(table.differences("6.1", Layout::Hybrid, Extent::Every, &[]).is_empty());
+    }
+
+    #[test]
+    fn a_reason_for_a_case_that_was_not_chosen_is_none_in_vain() {
+        let table = Table::parse("6.1 | all | lab | wrong | a* | slow").expect("a table");
+        let differences = |extent, findings: &[_]| table.differences("6.1", Layout::Hybrid, extent, findings);
+        assert!(differences(Extent::Chosen, &[]).is_empty());
+        assert_eq!(differences(Extent::Every, &[]).len(), 1);
+        let right = finding(Part::Lab, "a v1", Outcome::Right);
+        assert_eq!(differences(Extent::Chosen, &[right]).len(), 1, "chosen, and right after all");
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! What a guest's run shows, read from what its programs print.
 
+use super::Layout;
+use super::extent::Extent;
+
 /// One thing looked at, and what came of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Finding {
@@ -22,6 +25,8 @@ pub enum Part {
     Lab,
     /// The kernel's own checklist, through the agent.
     Selftests,
+    /// The first two once more for each way of the kernel that is withheld ([`WITHHELD`]).
+    Paths,
 }
 
 /// What may come of it.
@@ -41,7 +46,7 @@ pub enum Outcome {
 
 impl Part {
     /// All, in their order.
-    pub const ALL: [Part; 3] = [Part::Doctor, Part::Lab, Part::Selftests];
+    pub const ALL: [Part; 4] = [Part::Doctor, Part::Lab, Part::Selftests, Part::Paths];
 
     /// As in the table of expectations.
     pub fn name(self) -> &'static str {
@@ -49,18 +54,40 @@ impl Part {
             Part::Doctor => "doctor",
             Part::Lab => "lab",
             Part::Selftests => "selftests",
+            Part::Paths => "paths",
         }
     }
 
     /// How a guest runs it.
-    fn command(self) -> &'static str {
+    fn command(self, extent: Extent, layout: Layout) -> String {
         match self {
-            Part::Doctor => "freezer-agent doctor",
-            Part::Lab => "freezer-lab all --score",
-            Part::Selftests => "tests/kernel_selftests --test-threads=1",
+            Part::Doctor => "freezer-agent doctor".to_owned(),
+            Part::Lab => extent.lab(layout),
+            Part::Selftests => "tests/kernel_selftests --test-threads=1".to_owned(),
+            Part::Paths => {
+                let each: Vec<_> = WITHHELD.iter().map(|ways| Self::without(ways, layout)).collect();
+                each.join("; ")
+            }
         }
     }
 }
+
+impl Part {
+    /// The agent without some ways of the kernel (`freezer-agent/src/host/withheld.rs`): what it has left, and whether it
+    /// still tells a blocker from a frozen task.
+    fn without(ways: &str, layout: Layout) -> String {
+        let hierarchy = if layout == Layout::Hybrid { "v1" } else { "v2" };
+        let lab = format!(
+            "freezer-lab all --once --hierarchy {hierarchy} --only fuse-server-inside --only sleepers"
+        );
+        format!(
+            "printf '\\036without {ways}\\n'; export FREEZER_AGENT_WITHOUT={ways}; freezer-agent doctor; {lab}"
+        )
+    }
+}
+
+/// What is withheld in turn: each leaves the agent the next best way.
+const WITHHELD: &[&str] = &["fentry", "fentry,kprobe", "iter", "tp_btf,fentry,kprobe", "btf", "bpf"];
 
 impl Outcome {
     /// As in the table of expectations.
@@ -86,10 +113,10 @@ impl Outcome {
 const MARK: char = '\x1e';
 
 /// The script that runs all parts.
-pub fn script() -> String {
+pub fn script(extent: Extent, layout: Layout) -> String {
     let part = |part: Part| {
-        let name = part.name();
-        format!("printf '\\036begin {name}\\n'; {}; printf '\\036end {name}\\n'\n", part.command())
+        let (name, command) = (part.name(), part.command(extent, layout));
+        format!("printf '\\036begin {name}\\n'; {command}; printf '\\036end {name}\\n'\n")
     };
     format!("cd /vm/bin\n{}", Part::ALL.map(part).concat())
 }
@@ -106,6 +133,7 @@ pub fn read(output: &str) -> Vec<Finding> {
             Part::Doctor => doctor(text.unwrap_or_default()),
             Part::Lab => lab(text.unwrap_or_default()),
             Part::Selftests => selftests(text.unwrap_or_default()),
+            Part::Paths => paths(text.unwrap_or_default()),
         };
         if text.is_none() || !found.iter().any(|finding| finding.outcome == Outcome::Right) {
             let detail = "it printed nothing that is right".to_owned();
@@ -116,38 +144,64 @@ pub fn read(output: &str) -> Vec<Finding> {
     all
 }
 
-/// `  mode      bpf`, `  without   NAME: WHY` below `v1 freezer` and `v2 freezer`.
+/// Below `v1 freezer` and `v2 freezer`: `  mode      bpf`, `  fentry    NAME, NAME`, `  without   NAME: WHY`, each
+/// with its rest on deeper lines.
 fn doctor(text: &str) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut freezer = "";
-    for line in text.lines() {
-        let words = line.trim_start();
-        if let Some(name) = line.strip_suffix(" freezer") {
-            freezer = name;
-        } else if let Some(mode) = words.strip_prefix("mode ") {
-            found.push(Finding {
-                part: Part::Doctor,
-                name: format!("{freezer} mode {}", mode.trim()),
-                outcome: if mode.trim() == "bpf" { Outcome::Right } else { Outcome::Lost },
-                detail: String::new(),
-            });
-        } else if let Some(lost) = line.strip_prefix("  without ") {
-            let (name, detail) = lost.split_once(": ").unwrap_or((lost, ""));
-            found.push(Finding {
-                part: Part::Doctor,
-                name: format!("{freezer} {}", name.trim()),
-                outcome: Outcome::Lost,
-                detail: detail.to_owned(),
-            });
+    for field in fields(text) {
+        if let Some(name) = field.strip_suffix(" freezer") {
+            freezer = match name {
+                "v1" => "v1",
+                _ => "v2",
+            };
+        }
+        let Some((key, value)) = field.strip_prefix("  ").and_then(|field| field.split_once(' ')) else {
+            continue;
+        };
+        let mut add = |name: &str, outcome, detail: &str| {
+            let name = format!("{freezer} {}", name.trim());
+            found.push(Finding { part: Part::Doctor, name, outcome, detail: detail.to_owned() });
+        };
+        match (key, value.trim()) {
+            ("mode", "bpf") => add("mode bpf", Outcome::Right, ""),
+            ("mode", other) => add(&format!("mode {other}"), Outcome::Lost, ""),
+            ("without", lost) => {
+                let (name, why) = lost.split_once(": ").unwrap_or((lost, ""));
+                add(name, Outcome::Lost, why);
+            }
+            (path, targets) if PATHS.contains(&path) => {
+                targets.split(", ").for_each(|target| add(&format!("{path} {target}"), Outcome::Right, ""));
+            }
+            _ => {}
         }
     }
     found
 }
 
+/// The ways in which programs are attached, as `doctor` prints them.
+pub const PATHS: &[&str] = &["tp_btf", "fentry", "kprobe", "iter", "perf"];
+
+/// The lines with those below them that go on with the same value, which stand deeper than any key.
+fn fields(text: &str) -> Vec<String> {
+    let mut fields: Vec<String> = Vec::new();
+    for line in text.lines() {
+        match (line.starts_with("     "), fields.last_mut()) {
+            (true, Some(last)) => {
+                last.push(' ');
+                last.push_str(line.trim_start());
+            }
+            _ => fields.push(line.to_owned()),
+        }
+    }
+    fields
+}
+
 /// `NAME v1 ok ok WRONG ...`, then what is wrong, indented; `NAME missing here: WHY`.
 fn lab(text: &str) -> Vec<Finding> {
     let mut found: Vec<Finding> = Vec::new();
-    for line in text.lines().skip(1).take_while(|line| !line.is_empty()) {
+    let rows = text.lines().skip_while(|line| !line.starts_with("case ")).skip(1);
+    for line in rows.take_while(|line| !line.is_empty()) {
         if line.starts_with(' ') {
             if let Some(last) = found.last_mut() {
                 last.detail += line.trim();
@@ -173,7 +227,34 @@ fn lab(text: &str) -> Vec<Finding> {
         let name = format!("{case} {second}");
         found.push(Finding { part: Part::Lab, name, outcome, detail: String::new() });
     }
+    for finding in &mut found {
+        finding.outcome = lacks_v1(finding).unwrap_or(finding.outcome);
+    }
     found
+}
+
+/// That a case needs a v1 controller beside its own freezer is found only when it is set up.
+fn lacks_v1(finding: &Finding) -> Option<Outcome> {
+    let lacking = finding.detail.strip_prefix("cannot be set up: cannot find the v1 controller ")?;
+    Some(if lacking.starts_with("freezer") { Outcome::NoV1 } else { Outcome::Missing })
+}
+
+/// Behind each `without WAYS` what `doctor` and the lab print. That something is lost is the point of it.
+fn paths(text: &str) -> Vec<Finding> {
+    let begin = format!("{MARK}without ");
+    let mut all = Vec::new();
+    for section in text.split(&begin).skip(1) {
+        let (ways, rest) = section.split_once('\n').unwrap_or((section, ""));
+        let modes = |finding: &Finding| finding.outcome == Outcome::Right || finding.name.contains(" mode ");
+        let found = doctor(rest).into_iter().filter(modes).chain(lab(rest));
+        all.extend(found.map(|finding| Finding {
+            part: Part::Paths,
+            name: format!("without {ways}: {}", finding.name),
+            outcome: if finding.part == Part::Doctor { Outcome::Right } else { finding.outcome },
+            detail: finding.detail,
+        }));
+    }
+    all
 }
 
 /// `test NAME ... ok`; what a test prints past the runner comes between, `SKIPPED: NAME: WHY` among it.
@@ -241,6 +322,31 @@ mod tests {
     }
 
     #[test]
+    fn a_case_that_needs_both_freezers_needs_v1() {
+        let text = "case \nstopped-both v2 WRONG WRONG\n      cannot be set up: cannot find the v1 controller freezer: not in\n";
+        assert_eq!(short(&lab(text)), [("stopped-both v2", Outcome::NoV1)]);
+        let text = text.replace("controller freezer", "controller memory");
+        assert_eq!(short(&lab(&text)), [("stopped-both v2", Outcome::Missing)]);
+    }
+
+    #[test]
+    fn what_is_left_without_a_way_is_found_under_its_name() {
+        let text = "\x1ewithout fentry\nv1 freezer\n  mode      bpf\n  kprobe    freeze_task\n  without   x: y\n\
+                    case  blockers\nsleepers v1 ok ok\n\x1ewithout bpf\nv1 freezer\n  mode      proc: by /proc\n\
+                    case  blockers\nsleepers v1 ok WRONG\n";
+        assert_eq!(
+            short(&paths(text)),
+            [
+                ("without fentry: v1 mode bpf", Outcome::Right),
+                ("without fentry: v1 kprobe freeze_task", Outcome::Right),
+                ("without fentry: sleepers v1", Outcome::Right),
+                ("without bpf: v1 mode proc: by /proc", Outcome::Right),
+                ("without bpf: sleepers v1", Outcome::Wrong),
+            ]
+        );
+    }
+
+    #[test]
     fn a_test_that_says_it_was_skipped_did_not_pass() {
         let text = "test simple ... ok\ntest mkdir ... SKIPPED: mkdir: no v1 freezer\nok\ntest stop ... FAILED\n\n\
                     ---- stop stdout ----\nit hangs\n\nfailures:\n";
@@ -253,13 +359,23 @@ mod tests {
     }
 
     #[test]
-    fn what_doctor_does_without_belongs_to_a_freezer() {
-        let text = "v1 freezer\n  mode      bpf\n  without   task->blocker: this kernel has none (locks are told\n\
-                    \x20           without their owner)\n";
+    fn what_doctor_has_and_does_without_belongs_to_a_freezer() {
+        let text = "v1 freezer\n  mode      bpf\n  tp_btf    sched_switch, sched_waking,\n            cgroup_freeze\n\
+                    \x20 without   task->blocker: this kernel has none (locks are told\n\
+                    \x20           without their owner)\n\nv2 freezer\n  fentry    a\n";
+        let found = doctor(text);
         assert_eq!(
-            short(&doctor(text)),
-            [("v1 mode bpf", Outcome::Right), ("v1 task->blocker", Outcome::Lost)]
+            short(&found),
+            [
+                ("v1 mode bpf", Outcome::Right),
+                ("v1 tp_btf sched_switch", Outcome::Right),
+                ("v1 tp_btf sched_waking", Outcome::Right),
+                ("v1 tp_btf cgroup_freeze", Outcome::Right),
+                ("v1 task->blocker", Outcome::Lost),
+                ("v2 fentry a", Outcome::Right),
+            ]
         );
+        assert_eq!(found[4].detail, "this kernel has none (locks are told without their owner)");
     }
 
     #[test]
@@ -267,7 +383,12 @@ mod tests {
         let found = read("\x1ebegin doctor\nv2 freezer\n  mode      bpf\n\x1eend doctor\n");
         assert_eq!(
             short(&found),
-            [("v2 mode bpf", Outcome::Right), ("lab", Outcome::Wrong), ("selftests", Outcome::Wrong)]
+            [
+                ("v2 mode bpf", Outcome::Right),
+                ("lab", Outcome::Wrong),
+                ("selftests", Outcome::Wrong),
+                ("paths", Outcome::Wrong)
+            ]
         );
     }
 }

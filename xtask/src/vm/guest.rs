@@ -18,6 +18,7 @@ use super::kernel::Kernel;
 use super::programs::Program;
 use super::{Layout, kernel};
 use crate::host;
+use crate::interrupt::Interrupt;
 
 const QEMU: &str = "qemu-system-x86_64";
 
@@ -36,8 +37,17 @@ pub struct Guest<'a> {
 /// How a job's line ends that is for us: `init.sh` begins it with this byte, which no text has.
 const MARK: u8 = 0x1e;
 
-/// How long the job may be silent before we look whether its kernel has died.
-const LOOK_AT_CONSOLE: Duration = Duration::from_secs(2);
+/// How long the job may be silent before we look whether its kernel has died, or we are asked to end.
+const LOOK_ABOUT: Duration = Duration::from_millis(500);
+
+/// How long a guest may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit {
+    /// From its start to the end of its job.
+    pub whole: Duration,
+    /// Without a word from its job.
+    pub silent: Duration,
+}
 
 /// Of a dead guest's console so much is shown.
 const LAST_LINES: usize = 40;
@@ -45,7 +55,13 @@ const LAST_LINES: usize = 40;
 impl Guest<'_> {
     /// Boots it, runs a script, hands each line of the script's output to `line` as it comes, and returns the script's
     /// exit status. A guest that does not say it is done within the limit is an error that shows the end of its console.
-    pub fn run(&self, script: String, limit: Duration, mut line: impl FnMut(&[u8])) -> anyhow::Result<u8> {
+    pub fn run(
+        &self,
+        script: String,
+        limit: Limit,
+        interrupt: &Interrupt,
+        mut line: impl FnMut(&[u8]),
+    ) -> anyhow::Result<u8> {
         let files = self.prepare(&Job::Script(script))?;
         let mut qemu = files.command(false);
         let mut qemu = Running(qemu.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context(START)?);
@@ -61,13 +77,19 @@ impl Guest<'_> {
                 }
             }
         });
-        let end = Instant::now() + limit;
+        let end = Instant::now() + limit.whole;
+        let mut heard = Instant::now();
         loop {
-            match lines.recv_timeout(LOOK_AT_CONSOLE) {
-                Ok(bytes) => match exit_status(&bytes) {
-                    Some(status) => return Ok(status),
-                    None => line(&bytes),
-                },
+            match lines.recv_timeout(LOOK_ABOUT) {
+                Ok(bytes) => {
+                    heard = Instant::now();
+                    match exit_status(&bytes) {
+                        Some(status) => return Ok(status),
+                        None => line(&bytes),
+                    }
+                }
+                // The person's Ctrl-C reaches qemu, too.
+                _ if interrupt.seen() => bail!("{} was interrupted", self.name),
                 Err(RecvTimeoutError::Disconnected) => bail!("{} died{}", self.name, files.last_words()),
                 Err(RecvTimeoutError::Timeout) if files.panicked() => {
                     bail!("{} panicked{}", self.name, files.last_words())
@@ -75,7 +97,10 @@ impl Guest<'_> {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             if Instant::now() > end {
-                bail!("{} was not done after {limit:?}{}", self.name, files.last_words());
+                bail!("{} was not done after {:?}{}", self.name, limit.whole, files.last_words());
+            }
+            if heard.elapsed() > limit.silent {
+                bail!("{} has said nothing for {:?}{}", self.name, limit.silent, files.last_words());
             }
         }
     }

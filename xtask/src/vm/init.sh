@@ -3,7 +3,7 @@
 # serial port, powers off. /vm/layout says which cgroup hierarchies are wanted, /vm/mode whether there is a person.
 
 /bin/busybox --install -s /bin
-export PATH=/vm/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
+export PATH=/vm/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root FREEZER_LAB_EMULATED=1
 
 mount -t proc proc /proc
 mount -t sysfs sys /sys

@@ -5,7 +5,8 @@
 
 pub mod base;
 mod cpio;
-mod expected;
+pub mod expected;
+pub mod extent;
 mod findings;
 pub mod guest;
 pub mod initramfs;
@@ -13,6 +14,7 @@ pub mod kernel;
 pub mod matrix;
 mod modules;
 pub mod programs;
+pub mod recorded;
 
 use std::path::PathBuf;
 
