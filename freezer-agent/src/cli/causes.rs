@@ -9,6 +9,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::exit::{self, Failure};
 use super::output;
+use crate::explain::Cause;
 use crate::explain::manual::{self, Page};
 use crate::report::causes::{self, Catalogue};
 use crate::report::{Screen, json};
@@ -36,7 +37,7 @@ Examples:
 
 /// Any other name is wrong usage, and the nearest one is suggested.
 fn names() -> impl TypedValueParser<Value = String> {
-    PossibleValuesParser::new(manual::pages().iter().map(|page| page.name.name()))
+    PossibleValuesParser::new(Cause::ALL.map(Cause::name))
 }
 
 /// Runs the command; gives its exit code.

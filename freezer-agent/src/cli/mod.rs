@@ -23,18 +23,25 @@ use clap::{Parser, Subcommand};
 /// hierarchy (0, docker/3f2a...), v1 or v2, wherever it is mounted.
 #[derive(Debug, Parser)]
 #[command(name = "freezer-agent", version, about, long_about, after_long_help = AFTER_HELP, max_term_width = 100)]
-struct Cli {
+struct Cli<C: Subcommand> {
     /// Says more on stderr about what is done
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     verbose: u8,
     #[command(subcommand)]
-    command: Command,
+    command: C,
+}
+
+/// What scripts call in a loop: to describe all the other commands to the parser takes longer than to freeze.
+#[derive(Debug, Subcommand)]
+enum Quick {
+    Freeze(freeze::Args),
+    Thaw(thaw::Args),
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Freeze(freeze::Args),
-    Thaw(thaw::Args),
+    #[command(flatten)]
+    Quick(Quick),
     Status(status::Args),
     Check(check::Args),
     Explain(explain::Args),
@@ -69,14 +76,18 @@ Exit codes:
 /// Runs the command line of this process; gives its exit code.
 #[must_use]
 pub fn main() -> u8 {
-    let cli = Cli::parse();
-    let verbose = cli.verbose > 0;
+    // Another command, a call for help, a mistake: all that is for the whole command line to answer.
+    let Cli { verbose, command } = match Cli::<Quick>::try_parse() {
+        Ok(Cli { verbose, command }) => Cli { verbose, command: Command::Quick(command) },
+        Err(_) => Cli::parse(),
+    };
+    let verbose = verbose > 0;
     if verbose {
         verbose::turn_on();
     }
-    match cli.command {
-        Command::Freeze(args) => freeze::run(&args, verbose),
-        Command::Thaw(args) => thaw::run(&args, verbose),
+    match command {
+        Command::Quick(Quick::Freeze(args)) => freeze::run(&args, verbose),
+        Command::Quick(Quick::Thaw(args)) => thaw::run(&args, verbose),
         Command::Status(args) => status::run(&args, verbose),
         Command::Check(args) => check::run(&args, verbose),
         Command::Explain(args) => explain::run(&args, verbose),
@@ -90,8 +101,11 @@ pub fn main() -> u8 {
 mod tests {
     use clap::CommandFactory as _;
 
+    use super::{Cli, Command, Quick};
+
     #[test]
     fn the_command_line_is_consistent() {
-        super::Cli::command().debug_assert();
+        Cli::<Command>::command().debug_assert();
+        Cli::<Quick>::command().debug_assert();
     }
 }
