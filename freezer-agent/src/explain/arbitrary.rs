@@ -127,6 +127,7 @@ pub fn facts() -> impl Strategy<Value = Facts> {
                     servers,
                     servers_certain,
                     readers: Vec::new(),
+                    waiters: Vec::new(),
                 })
                 .collect();
             facts.userfaultfds = userfaultfds

@@ -4,8 +4,8 @@ use super::facts::{FileFacts, TaskDetails, TaskFacts};
 use super::functions::{self, Mechanism};
 use super::verdict::{Certainty, Evidence, WaitsFor};
 use super::{Cause, Facts};
+use crate::model::units::duration;
 use crate::model::{Hierarchy, Name, Spent, TaskSnapshot, TaskState};
-use crate::report::units::duration;
 
 /// A task and the facts around it.
 #[derive(Clone, Copy)]

@@ -10,8 +10,8 @@ use self::graph::{Graph, Node};
 use super::case::Case;
 use super::verdict::WaitsFor;
 use super::{Blocker, Facts, follow, rules};
+use crate::model::units::duration;
 use crate::model::{Hierarchy, Name, TaskState};
-use crate::report::units::duration;
 
 /// A circle of waiting.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

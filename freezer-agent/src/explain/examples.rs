@@ -130,6 +130,7 @@ pub fn connection(number: u32, servers: &[i32]) -> FuseConnection {
         number,
         mounts: vec![fuse_mount()],
         waiting: None,
+        waiters: Vec::new(),
         servers: servers.to_vec(),
         servers_certain: true,
         readers: Vec::new(),

@@ -290,3 +290,25 @@ proptest! {
         prop_assert!(verdict.blockers.len() + verdict.unknown.len() <= facts.tasks.len());
     }
 }
+
+#[test]
+fn a_task_whose_call_names_no_mount_waits_where_others_do_not_account_for_all_requests() {
+    let mut exiting = at(1, &["request_wait_answer", "__fuse_simple_request", "fuse_flush", "do_exit"]);
+    exiting.task.exiting = true;
+    let mut facts = with(Hierarchy::V1, vec![exiting]);
+    let busy = |number, waiting, waiters: &[i32]| crate::explain::facts::FuseConnection {
+        waiting: Some(waiting),
+        waiters: waiters.to_vec(),
+        mounts: vec![mount(number, &format!("/mnt/{number}"), "fuse.sshfs")],
+        ..connection(number, &[])
+    };
+    let mount_of = |facts: &Facts| match only(facts).waits_for.first() {
+        Some(WaitsFor::Mount { path, .. }) => Some(path.to_string()),
+        _ => None,
+    };
+    facts.fuse = vec![busy(38, 1, &[50]), busy(39, 1, &[])];
+    assert_eq!(mount_of(&facts).as_deref(), Some("/mnt/39"));
+    // Somebody has one more request on the other: a page read ahead, say.
+    facts.fuse = vec![busy(38, 2, &[50]), busy(39, 1, &[])];
+    assert_eq!(mount_of(&facts), None);
+}

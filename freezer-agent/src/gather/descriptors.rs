@@ -77,6 +77,7 @@ pub fn add_connection(connections: &mut Vec<FuseConnection>, mount: MountFacts) 
             servers: Vec::new(),
             servers_certain: false,
             readers: Vec::new(),
+            waiters: Vec::new(),
         }),
     }
 }

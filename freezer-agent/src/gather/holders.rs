@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use super::procdir::Process;
-use super::{Gatherer, descriptors, may_be, on_fuse, storage, syscall};
-use crate::explain::facts::{FuseConnection, KeyUpcall, MountFacts, TaskFacts, UserModeHelper};
+use super::fuse::fuse_mounts;
+use super::{Gatherer, descriptors, may_be, storage, syscall};
+use crate::explain::facts::{KeyUpcall, MountFacts, TaskFacts, UserModeHelper};
 use crate::explain::functions::Mechanism;
 use crate::model::{Hierarchy, TaskState};
 
@@ -144,39 +144,6 @@ impl Gatherer<'_> {
         stuck
     }
 
-    /// FUSE connections in the mount tables of these tasks and our own, where one of them may wait for FUSE.
-    pub(super) fn fuse_connections(
-        &mut self,
-        suspects: &[&TaskFacts],
-        tasks: &[TaskFacts],
-    ) -> Vec<FuseConnection> {
-        let waits = |f: &TaskFacts| {
-            may_be(f, Mechanism::FuseRequest) || may_be(f, Mechanism::SharedFetch) || on_fuse(f)
-        };
-        let loops =
-            || suspects.iter().any(|facts| storage::concerns(facts)) && storage::loops_on_fuse(&self.proc);
-        let locked = |facts: &TaskFacts| facts.task.lock.is_some();
-        if !suspects.iter().any(|facts| waits(facts) || locked(facts))
-            && !tasks.iter().any(locked)
-            && !loops()
-        {
-            return Vec::new();
-        }
-        let own = self.tables.of(&Process::own(&self.proc));
-        let tables: Vec<_> =
-            suspects.iter().map(|facts| self.tables.of(&self.proc.process(facts.task.tid))).collect();
-        let mut seen: BTreeSet<u64> = BTreeSet::new();
-        let mut connections = Vec::new();
-        let mounts = tables.iter().chain([&own]).flat_map(|table| table.iter());
-        for mount in mounts.filter(|mount| seen.insert(mount.facts.id)) {
-            descriptors::add_connection(&mut connections, mount.facts.clone());
-        }
-        for connection in &mut connections {
-            connection.waiting = self.proc.fuse_waiting(connection.number);
-        }
-        connections
-    }
-
     /// Which threads of the servers read further requests, frozen ones too: a frozen task is still in its call.
     fn find_readers(&mut self, served: &BTreeSet<u32>, found: &mut descriptors::Found) {
         for number in served {
@@ -194,14 +161,6 @@ impl Gatherer<'_> {
             }
         }
     }
-}
-
-/// FUSE mounts that a task's call or fault is about.
-fn fuse_mounts(facts: &TaskFacts) -> impl Iterator<Item = &MountFacts> {
-    let details = facts.details.as_ref();
-    let files = details.and_then(|d| d.syscall.as_ref()).into_iter().flat_map(|call| &call.files);
-    let mapped = details.into_iter().flat_map(|details| &details.mapped).map(|file| &file.mount);
-    files.filter_map(|file| file.mount.as_ref()).chain(mapped).filter(|mount| descriptors::is_fuse(mount))
 }
 
 /// Connections that one of these tasks may wait for; all that may be busy where a task does not tell which.

@@ -8,6 +8,8 @@ mod bystanders;
 mod cgroups;
 mod descriptors;
 mod fanotify;
+mod fuse;
+mod fusectl;
 mod helpers;
 mod holders;
 mod io_limits;

@@ -10,6 +10,7 @@ pub mod name;
 pub mod session;
 pub mod task;
 pub mod timeline;
+pub mod units;
 
 pub use event::{Event, EventKind, Frozen};
 pub use hierarchy::{FreezerState, Hierarchy};

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::units::count;
 use super::{ObserverReport, SCHEMA, Screen};
+use crate::model::units::count;
 use crate::model::{Hierarchy, Name};
 use crate::preflight::{Finding, Grade, Kind, Sight};
 

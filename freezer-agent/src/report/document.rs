@@ -4,10 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::units;
 use crate::control::TaskCount;
 use crate::explain::harm::SideEffect;
 use crate::explain::{Blocker, Cycle, SlowTask};
+use crate::model::units;
 use crate::model::{FreezerState, Hierarchy, Latency, Name, TaskState, TaskTimeline};
 
 /// Version of the JSON documents; changes when a field changes its meaning.

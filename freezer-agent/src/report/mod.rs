@@ -12,7 +12,6 @@ pub mod status;
 pub mod style;
 pub mod text;
 pub mod thaw;
-pub mod units;
 
 pub use document::{Document, ObserverMode, ObserverReport, Outcome, SCHEMA, TaskDetail, Tasks, UnknownTask};
 pub use style::Screen;

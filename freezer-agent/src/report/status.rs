@@ -4,10 +4,10 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::units::{count as counted, duration};
 use super::{SCHEMA, Screen, Tasks, json};
 use crate::cgroupfs::AncestorRequest;
 use crate::control::{Status, Statuses};
+use crate::model::units::{count as counted, duration};
 use crate::model::{FreezerState, Hierarchy, Name};
 
 /// Everything `status` reports.

@@ -4,10 +4,10 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::units::count as counted;
 use super::{Outcome, SCHEMA, Screen, json};
 use crate::cgroupfs::AncestorRequest;
 use crate::control::Thaw;
+use crate::model::units::count as counted;
 use crate::model::{FreezerState, Hierarchy, Name};
 
 /// Everything `thaw` reports.

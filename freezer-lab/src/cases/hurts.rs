@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::{Case, Hurt, STUCK, Stage};
-use crate::cgroup::Hierarchy;
+use crate::cgroup::{Hierarchy, State};
 use crate::error::{Error, Result};
 use crate::fuse::SILENT_NAME;
 use crate::worker::hurt;
@@ -74,6 +74,30 @@ pub(super) const TRACER: Case = Case {
         scene[tracer].go()?;
         let pid = scene[tracer].pid();
         scene[tracer].wait_stuck(pid, 'S', "do_wait", STUCK)?;
+        Ok(Stage::frozen(cgroup).hurting([Hurt { kind: "tracer-waits", pid, by: Some(traced) }]))
+    },
+};
+
+/// A tracer that comes when its tracee is frozen already.
+///
+/// The tracee was stopped: `ptrace_attach` (kernel/ptrace.c) asks it to turn its stop into one for the tracer and waits in
+/// `D` until it has, which a task that v1 froze as it stood (`__set_task_frozen`, 6.1+) cannot. It can be killed.
+pub(super) const ATTACH: Case = Case {
+    name: "hurts-attach",
+    about: "a tracer outside attaches to a stopped task that v1 is about to freeze, and hangs in the attach",
+    hierarchies: &[Hierarchy::V1],
+    set_up: |scene, place| {
+        let cgroup = place.cgroup(scene)?;
+        let tracee = scene.worker_in(&cgroup, &Job::Sleep)?;
+        let traced = scene[tracee].pid();
+        super::stopped::stop(scene, tracee)?;
+        let tracer = scene.worker(&Job::Hurt(hurt::Job::Attach(traced)))?;
+        let pid = scene[tracer].pid();
+        // Frozen first, for the attach would not hang otherwise: the freeze that is examined finds it frozen already.
+        cgroup.freeze()?;
+        cgroup.wait_state(State::Frozen, STUCK)?;
+        scene[tracer].go()?;
+        scene[tracer].wait_stuck(pid, 'D', "ptrace_attach", STUCK)?;
         Ok(Stage::frozen(cgroup).hurting([Hurt { kind: "tracer-waits", pid, by: Some(traced) }]))
     },
 };

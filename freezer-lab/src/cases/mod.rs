@@ -337,7 +337,8 @@ pub fn by_cause() -> Vec<(&'static str, Vec<Case>)> {
     vec![
         ("fuse-request", vec![fuse_server::OUTSIDE, fuse_server::INSIDE, fuse_server::FROZEN_ELSEWHERE]),
         ("fuse-request", vec![fuse_descriptor::READ, fuse_descriptor::FSYNC, fuse_descriptor::CACHED_READ]),
-        ("fuse-request", vec![fuse_threads::CASE, fuse_flush_in_exit::CASE, crowd::CASE]),
+        ("fuse-request", vec![fuse_threads::CASE, crowd::CASE]),
+        ("fuse-request", fuse_flush_in_exit::ALL.into()),
         ("fuse-request", vec![vfork::CHILD_STUCK, stopped::DURING]),
         ("block-io", vec![block_io::READ, block_io::DIRECT, block_io::SERVER_INSIDE]),
         ("io-throttle", vec![io_throttle::READ, io_throttle::WRITE, io_throttle::FSYNC]),
@@ -363,7 +364,7 @@ pub fn by_cause() -> Vec<(&'static str, Vec<Case>)> {
         ("frozen-elsewhere", vec![frozen_elsewhere::CASE]),
         (SLOW, vec![slow::FUSE, slow::LOCK, slow::MLOCK, slow::MUNMAP, slow::EXIT]),
         (SLOW, vec![slow::QUOTA, slow::STARVED, slow::LATE]),
-        (HURTS, vec![hurts::FUSE, hurts::LOCK, hurts::TRACER, hurts::CORE_DUMP]),
+        (HURTS, vec![hurts::FUSE, hurts::LOCK, hurts::TRACER, hurts::ATTACH, hurts::CORE_DUMP]),
         (HARMLESS, stopped::HARMLESS.into()),
         (HARMLESS, vec![harmless::TRACED, vfork::HARMLESS, harmless::FORK_STORM]),
         (HARMLESS, vec![exec_threads::DURING_V2]),

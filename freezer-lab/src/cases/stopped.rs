@@ -96,7 +96,7 @@ fn frozen_by_both(
     Ok(Stage::frozen(cgroup))
 }
 
-fn stop(scene: &mut Scene, task: WorkerId) -> Result<()> {
+pub(super) fn stop(scene: &mut Scene, task: WorkerId) -> Result<()> {
     let pid = scene[task].pid();
     kill(Pid::from_raw(pid), Signal::SIGSTOP).tried("stop", pid)?;
     scene[task].wait_stuck(pid, 'T', "", STUCK)

@@ -209,9 +209,9 @@ pub struct MountFacts {
 pub struct FuseConnection {
     /// Its superblock's device number ([`MountFacts::device`]), the name under `/sys/fs/fuse/connections`.
     pub number: u32,
-    /// Where it is mounted (as the agent or the blocked task sees it).
+    /// Where it is mounted (as the agent or the blocked task sees it); none where it is out of their view.
     pub mounts: Vec<MountFacts>,
-    /// Requests waiting; `None` where the control filesystem is not mounted or readable.
+    /// Requests waiting; `None` where the control filesystem is not to be read.
     pub waiting: Option<u64>,
     /// Process ids that hold this connection's `/dev/fuse` descriptor.
     pub servers: Vec<i32>,
@@ -221,6 +221,18 @@ pub struct FuseConnection {
     /// such a thread has no request in its hands.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub readers: Vec<i32>,
+    /// Thread ids of the tasks that wait on it by what their calls name; looked for only where some task's call names nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiters: Vec<i32>,
+}
+
+impl FuseConnection {
+    /// Whether a request of this task may wait there, by count: more wait than those whose calls name this connection.
+    #[must_use]
+    pub fn may_hold_request_of(&self, tid: i32) -> bool {
+        let others = self.waiters.iter().filter(|waiter| **waiter != tid).count();
+        self.waiting.is_none_or(|waiting| waiting > others as u64)
+    }
 }
 
 /// An open userfaultfd.

@@ -5,8 +5,12 @@
 //! is frozen itself (often by this same freeze), stopped, dead-locked or slow never does.
 //!
 //! Confirm by hand: `cat /proc/TID/stack` shows `request_wait_answer`; the minor device number of the mount in
-//! `/proc/TID/mountinfo` is the connection; `grep fuse_connection /proc/*/fdinfo/*` (6.15+) names its server; with
-//! fusectl mounted, `/sys/fs/fuse/connections/N/waiting` counts the requests.
+//! `/proc/TID/mountinfo` is the connection; `grep fuse_connection /proc/*/fdinfo/*` (6.15+) names its server;
+//! `mount -t fusectl none /sys/fs/fuse/connections`, where it is not mounted, then `/sys/fs/fuse/connections/N/waiting`
+//! counts the requests.
+//!
+//! A task that closes its files while it exits has nothing left that names the mount: it is the one connection with more
+//! requests than other tasks' calls account for, or there is a doubt.
 //!
 //! Which thread of a server has the request in its hands no file tells: one that reads `/dev/fuse` has none. Where the
 //! server itself waits, for a lock or another mount or its own, that is followed. A server that died while a process it
@@ -112,9 +116,10 @@ fn site<'a>(case: &Case<'a>, named: &[(&'a MountFacts, Certainty)]) -> Site<'a> 
     }
 }
 
-/// Nothing names the mount: the only connection with requests under way it must be.
+/// Nothing names the mount: the only connection it must be with requests that no other task's call accounts for.
 fn only_busy<'a>(case: &Case<'a>) -> Site<'a> {
-    let busy: Vec<&FuseConnection> = case.facts.fuse.iter().filter(|c| c.waiting != Some(0)).collect();
+    let tid = case.task().tid;
+    let busy: Vec<&FuseConnection> = case.facts.fuse.iter().filter(|c| c.may_hold_request_of(tid)).collect();
     let certainty = Certainty::Likely;
     match busy.as_slice() {
         [only] => {
@@ -219,7 +224,8 @@ fn finding(case: &Case<'_>, site: &Site<'_>) -> Finding {
         finding.notes.push(format!("it may be any of these FUSE mounts: {}", paths.join(", ")));
     }
     if let Some(waiting) = site.connection.and_then(|c| c.waiting) {
-        finding.notes.push(format!("{waiting} requests wait on that connection"));
+        let requests = if waiting == 1 { "request waits" } else { "requests wait" };
+        finding.notes.push(format!("{waiting} {requests} on that connection"));
     }
     finding
 }

@@ -4,7 +4,7 @@ use super::super::sight::Sight;
 use super::super::{Finding, Grade, Kind};
 use crate::explain::Cause;
 use crate::explain::facts::CpuQuota;
-use crate::report::units::{count, duration};
+use crate::model::units::{count, duration};
 
 /// CPU time a task needs to come to the freezer, µs: a round figure of the size that latencies on Linux 6.18 show.
 const PER_TASK_US: u64 = 50;

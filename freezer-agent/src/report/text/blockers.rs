@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::explain::{Blocker, Cause, WaitsFor};
 use crate::model::TaskState;
+use crate::model::units::{count, duration};
 use crate::report::style::Screen;
-use crate::report::units::{count, duration};
 
 /// Blockers shown in full for one cause; the others are counted.
 const IN_FULL: usize = 3;

@@ -2,8 +2,8 @@
 
 use super::blockers::{branch, link};
 use crate::explain::{Cycle, WaitsFor};
+use crate::model::units::count;
 use crate::report::style::Screen;
-use crate::report::units::count;
 
 /// Circles shown; the others are counted.
 const SHOWN: usize = 3;

@@ -2,8 +2,8 @@
 
 use crate::explain::Certainty;
 use crate::explain::harm::SideEffect;
+use crate::model::units::count;
 use crate::report::style::Screen;
-use crate::report::units::count;
 
 /// Shown one by one; JSON has all.
 const SHOWN: usize = 6;

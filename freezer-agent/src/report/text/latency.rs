@@ -1,11 +1,11 @@
 //! How long the tasks took: percentiles, histogram, the slowest by name and where their time went.
 
 use super::NAMED;
+use crate::model::units::{count, duration};
 use crate::model::{Arrival, Latency};
 use crate::report::document::TaskDetail;
 use crate::report::histogram;
 use crate::report::style::Screen;
-use crate::report::units::{count, duration};
 
 /// Empty where no task has a known time.
 pub fn render(latency: &Latency, tasks: &[TaskDetail], screen: Screen) -> String {

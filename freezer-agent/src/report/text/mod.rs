@@ -8,8 +8,8 @@ mod slow;
 
 use super::document::{Document, ObserverMode, Outcome, UnknownTask};
 use super::style::Screen;
-use super::units::{count, duration};
 use crate::model::FreezerState;
+use crate::model::units::{count, duration};
 
 /// Tasks named one by one before "and n more".
 const NAMED: usize = 5;

@@ -1,9 +1,9 @@
 //! Where the time of slow tasks went: one entry per cause and culprit, the slowest first.
 
 use crate::explain::SlowTask;
+use crate::model::units::{count, duration};
 use crate::report::document::Document;
 use crate::report::style::Screen;
-use crate::report::units::{count, duration};
 
 /// Entries on the screen; JSON has every task.
 const GROUPS: usize = 6;
