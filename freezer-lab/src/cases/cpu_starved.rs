@@ -23,7 +23,12 @@ pub(super) const CASE: Case = Case {
         let cgroup = place.cgroup(scene)?;
         let (blocker, hog) = starved(scene, &cgroup, Duration::from_secs(5))?;
         let tid = blocker.tid;
-        let stage = Stage { limit: LIMIT, trigger: Some(hog), ..Stage::stuck(cgroup, vec![blocker]) };
+        let stage = Stage {
+            limit: LIMIT,
+            trigger: Some(hog),
+            taken_cpu: Some(super::last_cpu()),
+            ..Stage::stuck(cgroup, vec![blocker])
+        };
         Ok(stage.provided(Premise::Starved { tid, until: LIMIT * 9 / 10 }))
     },
 };

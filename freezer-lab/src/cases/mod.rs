@@ -118,6 +118,8 @@ pub struct Stage {
     pub hurts: Vec<Hurt>,
     /// To be called right before the freeze.
     pub trigger: Option<Trigger>,
+    /// A CPU that the case takes for itself: the agent is to run on another.
+    pub taken_cpu: Option<usize>,
     /// Without which there is nothing to judge.
     pub premises: Vec<Premise>,
     /// A time limit for the freeze that the mechanism surely outlasts.
@@ -229,6 +231,7 @@ impl Stage {
             may_be_slow: Vec::new(),
             hurts: Vec::new(),
             trigger: None,
+            taken_cpu: None,
             premises: Vec::new(),
             limit: Duration::from_millis(300),
             cycles: None,

@@ -148,7 +148,11 @@ pub(super) const STARVED: Case = Case {
         let cgroup = place.cgroup(scene)?;
         let (expected, hog) = cpu_starved::starved(scene, &cgroup, A_WHILE)?;
         let premise = Premise::Starved { tid: expected.tid, until: STILL_SLOW };
-        let stage = Stage { trigger: Some(hog), ..Stage::slow(cgroup, vec![Slow::new(expected)]) };
+        let stage = Stage {
+            trigger: Some(hog),
+            taken_cpu: Some(super::last_cpu()),
+            ..Stage::slow(cgroup, vec![Slow::new(expected)])
+        };
         Ok(stage.provided(premise))
     },
 };
