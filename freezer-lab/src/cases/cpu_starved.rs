@@ -36,8 +36,9 @@ pub(super) const CASE: Case = Case {
 /// A busy task in the cgroup, and what takes its CPU away until so long after the request.
 pub(super) fn starved(scene: &mut Scene, cgroup: &Cgroup, after: Duration) -> Result<(Expected, Trigger)> {
     let cpu = super::last_cpu();
-    let victim = scene.worker_in(cgroup, &Job::SpinOn { cpu, share: Share::Least, until: None })?;
-    super::busy(scene, victim)?;
+    let victim = scene.worker(&Job::SpinOn { cpu, share: Share::Least, until: None })?;
+    scene[victim].put_in(cgroup)?;
+    super::begin_to_starve(scene, victim)?;
     let until = Asked::after(cgroup, after);
     let hog = scene.worker(&Job::FifoHog { cpu, until: until.clone() })?;
     let greedy = scene.worker(&Job::SpinOn { cpu, share: Share::Much, until: Some(until) })?;

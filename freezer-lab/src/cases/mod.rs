@@ -318,6 +318,13 @@ fn last_cpu() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from) - 1
 }
 
+/// Lets a worker spin that has the least share of its CPU. On a busy machine it may get none at all.
+fn begin_to_starve(scene: &mut Scene, worker: WorkerId) -> Result<()> {
+    scene[worker].go()?;
+    let pid = scene[worker].pid();
+    wait::became(STUCK, "SCHED_IDLE", pid, || proc::policy(pid) == Some(libc::SCHED_IDLE))
+}
+
 /// Waits until a worker has used a CPU.
 fn busy(scene: &Scene, worker: WorkerId) -> Result<()> {
     let pid = scene[worker].pid();
