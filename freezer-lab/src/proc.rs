@@ -38,6 +38,12 @@ pub fn user_ticks(tid: i32) -> Option<u64> {
     stat_field(tid, 14)?.parse().ok()
 }
 
+/// Scheduling policy (`SCHED_*` of sched.h).
+#[must_use]
+pub fn policy(tid: i32) -> Option<i32> {
+    stat_field(tid, 41)?.parse().ok()
+}
+
 /// Time on a CPU so far, ns (first field of `/proc/TID/schedstat`).
 #[must_use]
 pub fn ran_ns(tid: i32) -> Option<u64> {

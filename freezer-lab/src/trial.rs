@@ -10,6 +10,7 @@ use crate::cases::{Case, Outcome, Place, Stage};
 use crate::error::{Error, Result};
 use crate::judge::{self, Aspect, Flaw};
 use crate::premise::{Premise, Watch};
+use crate::worker::KeptOff;
 use crate::{Hierarchy, Scene, State};
 
 /// How long the agent may take beyond the limit of its freeze, on a loaded machine; longer is a hang.
@@ -67,6 +68,8 @@ impl Trial {
         if let Some(trigger) = stage.trigger.take() {
             trigger(&mut scene)?;
         }
+        // Whoever lands on a CPU that is taken does not get off it again before the case is over.
+        let _kept_off = stage.taken_cpu.map(KeptOff::from).transpose()?;
         let watch = Watch::start(&stage.cgroup, &stage.premises);
         let trial = Self::freeze(&stage, form, &folder.join("record.json"));
         let gone = watch.end();

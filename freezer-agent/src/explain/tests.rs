@@ -210,6 +210,23 @@ fn a_starved_task_names_the_real_time_task_on_its_cpu_and_no_other() {
 }
 
 #[test]
+fn a_real_time_task_that_wants_the_cpu_is_named_though_another_is_let_through() {
+    let mut facts = with(Hierarchy::V1, vec![running(1)]);
+    for (tid, policy, on_cpu) in [(2, SchedPolicy::Fair, true), (3, SchedPolicy::Fifo, false)] {
+        let mut other = running(tid);
+        (other.task.policy, other.task.on_cpu) = (policy, Some(on_cpu));
+        facts.others.push(other);
+    }
+    let named = |facts: &Facts| match only(facts).waits_for[..] {
+        [WaitsFor::Task { pid, .. }] => Some(pid),
+        _ => None,
+    };
+    assert_eq!(named(&facts), Some(3));
+    facts.others[1].task.state = TaskState::Sleeping;
+    assert_eq!(named(&facts), Some(2), "one that sleeps takes nothing");
+}
+
+#[test]
 fn a_short_wait_for_a_cpu_is_only_running() {
     let mut task = running(1);
     task.task.since_ns = Some(1_000_000);

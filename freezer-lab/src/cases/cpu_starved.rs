@@ -23,7 +23,12 @@ pub(super) const CASE: Case = Case {
         let cgroup = place.cgroup(scene)?;
         let (blocker, hog) = starved(scene, &cgroup, Duration::from_secs(5))?;
         let tid = blocker.tid;
-        let stage = Stage { limit: LIMIT, trigger: Some(hog), ..Stage::stuck(cgroup, vec![blocker]) };
+        let stage = Stage {
+            limit: LIMIT,
+            trigger: Some(hog),
+            taken_cpu: Some(super::last_cpu()),
+            ..Stage::stuck(cgroup, vec![blocker])
+        };
         Ok(stage.provided(Premise::Starved { tid, until: LIMIT * 9 / 10 }))
     },
 };
@@ -31,8 +36,9 @@ pub(super) const CASE: Case = Case {
 /// A busy task in the cgroup, and what takes its CPU away until so long after the request.
 pub(super) fn starved(scene: &mut Scene, cgroup: &Cgroup, after: Duration) -> Result<(Expected, Trigger)> {
     let cpu = super::last_cpu();
-    let victim = scene.worker_in(cgroup, &Job::SpinOn { cpu, share: Share::Least, until: None })?;
-    super::busy(scene, victim)?;
+    let victim = scene.worker(&Job::SpinOn { cpu, share: Share::Least, until: None })?;
+    scene[victim].put_in(cgroup)?;
+    super::begin_to_starve(scene, victim)?;
     let until = Asked::after(cgroup, after);
     let hog = scene.worker(&Job::FifoHog { cpu, until: until.clone() })?;
     let greedy = scene.worker(&Job::SpinOn { cpu, share: Share::Much, until: Some(until) })?;

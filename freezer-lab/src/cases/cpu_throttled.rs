@@ -35,7 +35,9 @@ pub(super) const CASE: Case = Case {
 /// the v1 controller or, where that is not mounted, the v2 cgroup itself.
 pub(super) fn throttled(scene: &mut Scene, cgroup: &Cgroup, after: Duration) -> Result<(WorkerId, PathBuf)> {
     let cpu = super::last_cpu();
-    let task = scene.worker_in(cgroup, &Job::SpinOn { cpu, share: Share::Least, until: None })?;
+    let task = scene.worker(&Job::SpinOn { cpu, share: Share::Least, until: None })?;
+    scene[task].put_in(cgroup)?;
+    super::begin_to_starve(scene, task)?;
     if mounts::controller("cpu").is_err() {
         if cgroup.hierarchy() == Hierarchy::V1 {
             return Err(Error::new("set", "a CPU quota", "the v2 cgroups of the workers are not the lab's"));

@@ -118,6 +118,8 @@ pub struct Stage {
     pub hurts: Vec<Hurt>,
     /// To be called right before the freeze.
     pub trigger: Option<Trigger>,
+    /// A CPU that the case takes for itself: the agent is to run on another.
+    pub taken_cpu: Option<usize>,
     /// Without which there is nothing to judge.
     pub premises: Vec<Premise>,
     /// A time limit for the freeze that the mechanism surely outlasts.
@@ -229,6 +231,7 @@ impl Stage {
             may_be_slow: Vec::new(),
             hurts: Vec::new(),
             trigger: None,
+            taken_cpu: None,
             premises: Vec::new(),
             limit: Duration::from_millis(300),
             cycles: None,
@@ -313,6 +316,13 @@ impl Holder {
 /// The CPU for those that need one to themselves.
 fn last_cpu() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from) - 1
+}
+
+/// Lets a worker spin that has the least share of its CPU. On a busy machine it may get none at all.
+fn begin_to_starve(scene: &mut Scene, worker: WorkerId) -> Result<()> {
+    scene[worker].go()?;
+    let pid = scene[worker].pid();
+    wait::became(STUCK, "SCHED_IDLE", pid, || proc::policy(pid) == Some(libc::SCHED_IDLE))
 }
 
 /// Waits until a worker has used a CPU.

@@ -15,7 +15,7 @@ use crate::worker::{Asked, slow, tasks};
 use crate::{Job, proc, wait};
 
 /// How long what keeps a task lasts after the request: clearly more than counts as slow.
-const A_WHILE: Duration = Duration::from_millis(500);
+const A_WHILE: Duration = Duration::from_secs(1);
 
 /// What lasts no longer than this after the request is no slow freeze: 100 ms, and some for taking its time.
 const STILL_SLOW: Duration = Duration::from_millis(140);
@@ -23,7 +23,7 @@ const STILL_SLOW: Duration = Duration::from_millis(140);
 /// A server that answers at last.
 pub(super) const FUSE: Case = Case {
     name: "slow-fuse",
-    about: "stat on a FUSE mount whose server answers half a second after the request: the freeze succeeds then",
+    about: "stat on a FUSE mount whose server answers a second after the request: the freeze succeeds then",
     hierarchies: &Hierarchy::BOTH,
     set_up: |scene, place| {
         let cgroup = place.cgroup(scene)?;
@@ -44,7 +44,7 @@ fn fuse(scene: &mut Scene, cgroup: Cgroup, until: Asked) -> Result<Stage> {
 /// A lock whose holder outside goes on at last.
 pub(super) const LOCK: Case = Case {
     name: "slow-lock",
-    about: "mkdir in a directory whose lock a task outside holds until half a second after the request",
+    about: "mkdir in a directory whose lock a task outside holds until a second after the request",
     hierarchies: &Hierarchy::BOTH,
     set_up: |scene, place| {
         let cgroup = place.cgroup(scene)?;
@@ -118,7 +118,7 @@ pub(super) const EXIT: Case = Case {
 /// A quota that is raised at last.
 pub(super) const QUOTA: Case = Case {
     name: "slow-quota",
-    about: "a busy task under a quota of 1 ms of CPU per second, which is lifted half a second after the request",
+    about: "a busy task under a quota of 1 ms of CPU per second, which is lifted a second after the request",
     hierarchies: &Hierarchy::BOTH,
     set_up: |scene, place| {
         let cgroup = place.cgroup(scene)?;
@@ -142,13 +142,17 @@ pub(super) const QUOTA: Case = Case {
 /// A real-time task that lets go.
 pub(super) const STARVED: Case = Case {
     name: "slow-starved",
-    about: "a busy task on a CPU that a SCHED_FIFO task hogs until half a second after the request",
+    about: "a busy task on a CPU that a SCHED_FIFO task hogs until a second after the request",
     hierarchies: &Hierarchy::BOTH,
     set_up: |scene, place| {
         let cgroup = place.cgroup(scene)?;
         let (expected, hog) = cpu_starved::starved(scene, &cgroup, A_WHILE)?;
         let premise = Premise::Starved { tid: expected.tid, until: STILL_SLOW };
-        let stage = Stage { trigger: Some(hog), ..Stage::slow(cgroup, vec![Slow::new(expected)]) };
+        let stage = Stage {
+            trigger: Some(hog),
+            taken_cpu: Some(super::last_cpu()),
+            ..Stage::slow(cgroup, vec![Slow::new(expected)])
+        };
         Ok(stage.provided(premise))
     },
 };

@@ -1,7 +1,7 @@
 //! Where and how a worker is scheduled.
 
 use nix::errno::Errno;
-use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
 use super::job::Share;
@@ -12,6 +12,34 @@ pub(super) fn pin(cpu: usize) -> Result<()> {
     let mut set = CpuSet::new();
     set.set(cpu).tried("choose", format!("CPU {cpu}"))?;
     sched_setaffinity(Pid::from_raw(0), &set).tried("run on", format!("CPU {cpu}"))
+}
+
+/// Keeps this thread, and what it starts, off a CPU; where that is the only one, nothing changes.
+#[derive(Debug)]
+pub(crate) struct KeptOff {
+    before: CpuSet,
+}
+
+impl KeptOff {
+    /// Until it is dropped.
+    pub(crate) fn from(cpu: usize) -> Result<Self> {
+        let this = Pid::from_raw(0);
+        let before = sched_getaffinity(this).tried("see", "the CPUs to run on")?;
+        let mut rest = before;
+        rest.unset(cpu).tried("leave", format!("CPU {cpu}"))?;
+        if (0..CpuSet::count()).any(|cpu| rest.is_set(cpu).unwrap_or(false)) {
+            sched_setaffinity(this, &rest).tried("leave", format!("CPU {cpu}"))?;
+        }
+        Ok(Self { before })
+    }
+}
+
+impl Drop for KeptOff {
+    fn drop(&mut self) {
+        if let Err(errno) = sched_setaffinity(Pid::from_raw(0), &self.before) {
+            eprintln!("freezer-lab: cannot run on all CPUs again: {errno}");
+        }
+    }
 }
 
 /// Sets this thread's share beside others.

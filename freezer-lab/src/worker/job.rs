@@ -139,8 +139,9 @@ impl Job {
             Self::SpinOn { cpu, share, until } => {
                 let end = until.map(|until| until.flag(HOG_LIMIT));
                 after_ready(|| {
-                    cpu::take(share)?;
+                    // In this order: with the least share it may never come to a second step.
                     cpu::pin(cpu)?;
+                    cpu::take(share)?;
                     spin_until(|| end.as_ref().is_some_and(|end| end.load(Ordering::Relaxed)));
                     sleep_for_ever()
                 })

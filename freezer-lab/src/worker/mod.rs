@@ -34,6 +34,7 @@ use nix::sys::signal::Signal;
 
 pub use asked::Asked;
 pub(crate) use asked::is_asked;
+pub(crate) use cpu::KeptOff;
 pub use job::{Job, Share};
 
 use crate::cgroup::Cgroup;
