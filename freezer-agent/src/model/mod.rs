@@ -11,7 +11,7 @@ pub mod session;
 pub mod task;
 pub mod timeline;
 
-pub use event::{Event, EventKind, Frozen};
+pub use event::{Caller, Event, EventKind, Frozen};
 pub use hierarchy::{FreezerState, Hierarchy};
 pub use joined::{Joined, JoinedBy, joined_between};
 pub use latency::{Bucket, Latency};

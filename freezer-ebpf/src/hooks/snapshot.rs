@@ -12,7 +12,7 @@ use crate::{
     filter::{self, Watched},
     kernel::{
         cgroup, clock, lock,
-        memory::{Kernel, Memory as _, Raw, Typed},
+        memory::{Kernel, Memory, Raw, Typed},
         offsets::{
             TASK_CPU, TASK_EXIT_STATE, TASK_FLAGS, TASK_JOBCTL, TASK_NIVCSW, TASK_NVCSW, TASK_ON_CPU,
             TASK_POLICY, TASK_SAVED_STATE, TASK_START, WATCH_HIERARCHY, present,
@@ -66,7 +66,7 @@ unsafe fn step(seq: *mut c_void, task: *mut c_void) -> i32 {
         if request.scope == SCOPE_WATCHED && !matches!(filter::task::<Raw>(task), Watched::Inside) {
             return 0;
         }
-        fill(&raw mut (*scratch).record, task);
+        fill::<Typed>(&raw mut (*scratch).record, task);
         let stacks = request.stacks;
         let len = RECORD + stack_of(scratch, task, stacks);
         (*scratch).record.len = len as u32;
@@ -103,39 +103,40 @@ unsafe fn stack_of(scratch: *mut Scratch, task: *mut c_void, stacks: u32) -> usi
     }
 }
 
+/// All of a record but its stack.
 #[inline(always)]
-unsafe fn fill(record: *mut TaskRecord, task: *mut c_void) {
+pub unsafe fn fill<M: Memory>(record: *mut TaskRecord, task: *mut c_void) {
     let who: Kernel = task;
-    // SAFETY: `task` is a task whose type the verifier knows, `record` valid for writes.
+    // SAFETY: `task` is a task, `record` valid for writes.
     unsafe {
-        let state = task::state::<Typed>(who);
-        let lock = lock::awaited(who);
-        let since = clock::since(who);
+        let state = task::state::<M>(who);
+        let lock = lock::awaited::<M>(who);
+        let since = clock::since::<M>(who);
         *record = TaskRecord {
             len: 0,
             frames: 0,
             address: who as u64,
-            start_ns: Typed::load(who, &TASK_START).unwrap_or(0),
+            start_ns: M::load(who, &TASK_START).unwrap_or(0),
             since_ns: since.unwrap_or(0),
-            switches: Typed::load::<u64>(who, &TASK_NVCSW).unwrap_or(0)
-                + Typed::load::<u64>(who, &TASK_NIVCSW).unwrap_or(0),
-            jobctl: Typed::load(who, &TASK_JOBCTL).unwrap_or(0),
+            switches: M::load::<u64>(who, &TASK_NVCSW).unwrap_or(0)
+                + M::load::<u64>(who, &TASK_NIVCSW).unwrap_or(0),
+            jobctl: M::load(who, &TASK_JOBCTL).unwrap_or(0),
             cgroup_v1: cgroup_id(cgroup::v1_of::<Raw>(who)),
             cgroup_v2: cgroup_id(cgroup::v2_of::<Raw>(who)),
             lock_owner_address: lock.as_ref().map_or(0, |lock| lock.owner),
             lock_owner: lock.as_ref().map_or(0, |lock| lock.tid),
             lock_kind: lock.as_ref().map_or(0, |lock| lock.kind),
-            tid: task::tid::<Typed>(who).unwrap_or(0),
-            tgid: task::tgid::<Typed>(who).unwrap_or(0),
+            tid: task::tid::<M>(who).unwrap_or(0),
+            tgid: task::tgid::<M>(who).unwrap_or(0),
             parent: task::parent::<Raw>(who),
             tracer: task::tracer::<Raw>(who),
             state,
-            saved_state: task::word::<Typed>(who, &TASK_SAVED_STATE),
-            exit_state: task::word::<Typed>(who, &TASK_EXIT_STATE),
-            flags: task::word::<Typed>(who, &TASK_FLAGS),
-            cpu: task::word::<Typed>(who, &TASK_CPU),
-            policy: task::word::<Typed>(who, &TASK_POLICY),
-            marks: marks_of(who, state)
+            saved_state: task::word::<M>(who, &TASK_SAVED_STATE),
+            exit_state: task::word::<M>(who, &TASK_EXIT_STATE),
+            flags: task::word::<M>(who, &TASK_FLAGS),
+            cpu: task::word::<M>(who, &TASK_CPU),
+            policy: task::word::<M>(who, &TASK_POLICY),
+            marks: marks_of::<M>(who, state)
                 | if since.is_some() { HAS_SINCE } else { 0 }
                 | lock.map_or(0, |lock| HAS_LOCK | if lock.readers { LOCK_READERS } else { 0 }),
             reserved: 0,
@@ -151,21 +152,21 @@ unsafe fn cgroup_id(cgroup: Option<Kernel>) -> u64 {
 }
 
 #[inline(always)]
-unsafe fn marks_of(who: Kernel, state: u32) -> u32 {
+unsafe fn marks_of<M: Memory>(who: Kernel, state: u32) -> u32 {
     let mut marks = 0;
-    // SAFETY: `who` is a task whose type the verifier knows.
+    // SAFETY: `who` is a task.
     unsafe {
         // An int, in 7.3 (seen) a byte, and never more than 1: its first byte tells in both.
-        if let Some(on_cpu) = Typed::load::<u8>(who, &TASK_ON_CPU) {
+        if let Some(on_cpu) = M::load::<u8>(who, &TASK_ON_CPU) {
             marks |= HAS_ON_CPU | if on_cpu == 0 { 0 } else { ON_CPU };
         }
-        if task::frozen_v1::<Typed>(who, state) {
+        if task::frozen_v1::<M>(who, state) {
             marks |= FROZEN_V1;
         }
-        if let Some(frozen) = task::frozen_v2::<Typed>(who) {
+        if let Some(frozen) = task::frozen_v2::<M>(who) {
             marks |= HAS_FROZEN_V2 | if frozen { FROZEN_V2 } else { 0 };
         }
-        if let Some(throttled) = clock::throttled(who) {
+        if let Some(throttled) = clock::throttled::<M>(who) {
             marks |= HAS_THROTTLED | if throttled { THROTTLED } else { 0 };
         }
     }
