@@ -39,7 +39,7 @@ mod tests {
 
     fn system() -> Option<WholeSystem> {
         let by = Caller { tid: 99, pid: 99, comm: "systemd-sleep".into() };
-        Some(WholeSystem { by: Some(by), kernel_threads: vec![7] })
+        Some(WholeSystem { by: Some(by), exempt: vec![99], kernel_threads: vec![7] })
     }
 
     #[test]

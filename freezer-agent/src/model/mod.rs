@@ -8,6 +8,7 @@ pub mod joined;
 pub mod latency;
 pub mod name;
 pub mod session;
+pub mod system;
 pub mod task;
 pub mod timeline;
 
@@ -17,5 +18,6 @@ pub use joined::{Joined, JoinedBy, joined_between};
 pub use latency::{Bucket, Latency};
 pub use name::Name;
 pub use session::Session;
+pub use system::{Look, SystemFreezes, SystemSession, Thaw};
 pub use task::{CpuTimes, LockWait, SchedPolicy, TaskSnapshot, TaskState};
 pub use timeline::{Arrival, Spent, Stages, TaskTimeline};

@@ -14,5 +14,7 @@ pub mod text;
 pub mod thaw;
 pub mod units;
 
-pub use document::{Document, ObserverMode, ObserverReport, Outcome, SCHEMA, TaskDetail, Tasks, UnknownTask};
+pub use document::{
+    Document, ObserverMode, ObserverReport, Outcome, SCHEMA, SystemFreeze, TaskDetail, Tasks, UnknownTask,
+};
 pub use style::Screen;

@@ -7,8 +7,11 @@ use crate::model::{Caller, TaskSnapshot};
 /// What is frozen instead of a cgroup: every user task, and perhaps kernel threads.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WholeSystem {
-    /// Who freezes it; that one task is not frozen itself. `None` where nobody saw it.
+    /// Who freezes it; `None` where nobody saw it.
     pub by: Option<Caller>,
+    /// Thread ids of the user tasks that are never frozen (`PF_SUSPEND_TASK`): the one who freezes the others, and those
+    /// it has made since.
+    pub exempt: Vec<i32>,
     /// Thread ids of kernel threads that were asked and did not freeze; only where user space was frozen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kernel_threads: Vec<i32>,
@@ -21,6 +24,6 @@ impl WholeSystem {
         if task.kernel_thread {
             return self.kernel_threads.contains(&task.tid);
         }
-        self.by.as_ref().is_none_or(|by| by.tid != task.tid)
+        !self.exempt.contains(&task.tid)
     }
 }
