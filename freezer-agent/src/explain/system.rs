@@ -19,9 +19,9 @@ pub fn release(case: &Case<'_>, finding: &Finding) -> String {
     };
     let task = case.task();
     let mut text = format!(
-        "the kernel freezes {} ({}) and {comm} ({pid}) in no order that can be chosen: before the next suspend end what {} \
-         does there, or freeze the cgroup of {} first, while {comm} still answers",
-        task.comm, task.tgid, task.comm, task.comm
+        "the kernel freezes both in no order that can be chosen: before the next suspend end what {} ({}) does there, or \
+         freeze its cgroup while {comm} ({pid}) still answers",
+        task.comm, task.tgid
     );
     for step in &finding.waits_for {
         if let WaitsFor::Mount { path, .. } = step {

@@ -48,7 +48,7 @@ pub struct SystemSession {
     /// The end, where a program saw it.
     pub thaw: Option<Thaw>,
     session: Session,
-    first_round_ended_at: u64,
+    first_round_ended_at: Option<u64>,
 }
 
 impl SystemSession {
@@ -62,7 +62,7 @@ impl SystemSession {
             thaw: None,
             // The marks are those of v1's freezer, which is a part of this one.
             session: Session::new(Hierarchy::V1, at),
-            first_round_ended_at: at,
+            first_round_ended_at: None,
         }
     }
 
@@ -81,7 +81,9 @@ impl SystemSession {
     /// Takes in what one task looked like in the freeze, and which tasks were frozen before it.
     pub fn look<'t>(&mut self, tasks: impl IntoIterator<Item = &'t TaskSnapshot>, frozen_before: &[i32]) {
         // A task that was asked and never ran since was frozen by the asking (6.1 and newer).
-        self.session.write_ended(self.first_round_ended_at);
+        if let Some(at) = self.first_round_ended_at {
+            self.session.write_ended(at);
+        }
         self.session.frozen_before(frozen_before.iter().copied());
         self.session.look(tasks);
     }
@@ -97,7 +99,7 @@ impl SystemSession {
             }
             EventKind::Straggler { task } => self.straggler(event.time_ns, task),
             EventKind::TaskAsked { .. } => {
-                self.first_round_ended_at = event.time_ns;
+                self.first_round_ended_at = Some(event.time_ns);
                 self.session.observe(event);
             }
             _ => self.session.observe(event),

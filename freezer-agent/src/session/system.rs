@@ -158,8 +158,9 @@ impl Past {
         let details = true_details(&freeze, &before, &after, &close);
         let frozen_before: Vec<i32> =
             before.tasks.iter().filter(|task| task.frozen_v1 == Some(true)).map(|task| task.tid).collect();
-        let tasks = as_frozen(&after, &freeze.refusing());
-        freeze.look(tasks.iter().filter(|task| !task.kernel_thread), &frozen_before);
+        let system = system(&freeze, &[]);
+        let tasks = as_frozen(&after, &freeze.refusing(), &system);
+        freeze.look(tasks.iter().filter(|task| system.covers(task)), &frozen_before);
         Self { freeze, before, after, details }
     }
 
@@ -170,7 +171,7 @@ impl Past {
 
     /// User tasks there were, the one that froze them excepted.
     pub fn tasks(&self) -> usize {
-        let system = self.system(&[]);
+        let system = system(&self.freeze, &[]);
         let alive = |task: &&TaskSnapshot| !matches!(task.state, TaskState::Zombie | TaskState::Dead);
         self.after.iter().filter(|task| system.covers(task)).filter(alive).count()
     }
@@ -197,7 +198,7 @@ impl Past {
     fn explain_those(&self, refusing: &[TaskSnapshot]) -> Explained {
         let refusing: Vec<&TaskSnapshot> = refusing.iter().collect();
         let user_space_frozen = refusing.iter().all(|task| task.kernel_thread);
-        let system = self.system(if user_space_frozen { &refusing } else { &[] });
+        let system = system(&self.freeze, if user_space_frozen { &refusing } else { &[] });
         let states = self
             .before
             .tasks
@@ -205,7 +206,7 @@ impl Past {
             .map(|task| (task.tid, BeforeRequest { state: task.state, switches: task.switches }));
         let subject = Subject {
             frozen: Frozen::System(&system, &self.details),
-            host: as_frozen(&self.after, &refusing),
+            host: as_frozen(&self.after, &refusing, &system),
             asked_ns_ago: self.freeze.thaw.map(|thaw| thaw.at.saturating_sub(self.freeze.begun_at())),
             samples: Samples::new(),
             joined: HashMap::new(),
@@ -216,14 +217,15 @@ impl Past {
         let verdict = judge(&facts);
         Explained { facts, verdict }
     }
+}
 
-    fn system(&self, refusing: &[&TaskSnapshot]) -> WholeSystem {
-        let by = self.freeze.by.clone();
-        WholeSystem {
-            exempt: by.iter().map(|by| by.tid).collect(),
-            by,
-            kernel_threads: refusing.iter().filter(|task| task.kernel_thread).map(|task| task.tid).collect(),
-        }
+/// What this freeze covers; `refusing` may name kernel threads.
+fn system(freeze: &SystemSession, refusing: &[&TaskSnapshot]) -> WholeSystem {
+    let by = freeze.by.clone();
+    WholeSystem {
+        exempt: by.iter().map(|by| by.tid).collect(),
+        by,
+        kernel_threads: refusing.iter().filter(|task| task.kernel_thread).map(|task| task.tid).collect(),
     }
 }
 
@@ -236,14 +238,14 @@ fn existed(mut tasks: Vec<TaskSnapshot>, thawed_at: u64) -> Vec<TaskSnapshot> {
 }
 
 /// The tasks as they were in the freeze: those refusing as they were seen then, all others frozen.
-fn as_frozen(after: &[TaskSnapshot], refusing: &[&TaskSnapshot]) -> Vec<TaskSnapshot> {
+fn as_frozen(after: &[TaskSnapshot], refusing: &[&TaskSnapshot], system: &WholeSystem) -> Vec<TaskSnapshot> {
     let same =
         |one: &TaskSnapshot, other: &TaskSnapshot| one.tid == other.tid && one.start_ns == other.start_ns;
     let mut tasks: Vec<TaskSnapshot> = after
         .iter()
         .map(|task| match refusing.iter().find(|refusing| same(refusing, task)) {
             Some(refusing) => (*refusing).clone(),
-            None if task.kernel_thread => task.clone(),
+            None if !system.covers(task) => task.clone(),
             None => TaskSnapshot { frozen_v1: Some(true), lock: None, ..task.clone() },
         })
         .collect();
@@ -367,10 +369,11 @@ mod tests {
     fn a_straggler_is_told_as_it_was_and_all_others_as_frozen() {
         let seen = TaskSnapshot { frozen_v1: Some(false), ..asleep(7, 3) };
         let gone = TaskSnapshot { frozen_v1: Some(false), ..asleep(9, 3) };
-        let after = [task(7, 0), task(8, 0)];
-        let tasks = as_frozen(&after, &[&seen, &gone]);
+        let system = WholeSystem { exempt: vec![10], ..WholeSystem::default() };
+        let after = [task(7, 0), task(8, 0), task(10, 0)];
+        let tasks = as_frozen(&after, &[&seen, &gone], &system);
         let marks: Vec<_> = tasks.iter().map(|task| (task.tid, task.frozen_v1)).collect();
-        assert_eq!(marks, [(7, Some(false)), (8, Some(true)), (9, Some(false))]);
+        assert_eq!(marks, [(7, Some(false)), (8, Some(true)), (10, None), (9, Some(false))]);
         assert_eq!(tasks[0].state, TaskState::Uninterruptible);
     }
 

@@ -104,44 +104,80 @@ unsafe fn stack_of(scratch: *mut Scratch, task: *mut c_void, stacks: u32) -> usi
 }
 
 /// All of a record but its stack.
+///
+/// Field by field, each written before the next is read: with what is still to be written kept in registers, every read
+/// that may fail would double the paths that the verifier follows.
 #[inline(always)]
 pub unsafe fn fill<M: Memory>(record: *mut TaskRecord, task: *mut c_void) {
     let who: Kernel = task;
+    macro_rules! put {
+        ($($field:ident: $value:expr;)*) => { $((&raw mut (*record).$field).write_volatile($value);)* };
+    }
     // SAFETY: `task` is a task, `record` valid for writes.
     unsafe {
-        let state = task::state::<M>(who);
-        let lock = lock::awaited::<M>(who);
-        let since = clock::since::<M>(who);
-        *record = TaskRecord {
-            len: 0,
-            frames: 0,
-            address: who as u64,
-            start_ns: M::load(who, &TASK_START).unwrap_or(0),
-            since_ns: since.unwrap_or(0),
-            switches: M::load::<u64>(who, &TASK_NVCSW).unwrap_or(0)
-                + M::load::<u64>(who, &TASK_NIVCSW).unwrap_or(0),
-            jobctl: M::load(who, &TASK_JOBCTL).unwrap_or(0),
-            cgroup_v1: cgroup_id(cgroup::v1_of::<Raw>(who)),
-            cgroup_v2: cgroup_id(cgroup::v2_of::<Raw>(who)),
-            lock_owner_address: lock.as_ref().map_or(0, |lock| lock.owner),
-            lock_owner: lock.as_ref().map_or(0, |lock| lock.tid),
-            lock_kind: lock.as_ref().map_or(0, |lock| lock.kind),
-            tid: task::tid::<M>(who).unwrap_or(0),
-            tgid: task::tgid::<M>(who).unwrap_or(0),
-            parent: task::parent::<Raw>(who),
-            tracer: task::tracer::<Raw>(who),
-            state,
-            saved_state: task::word::<M>(who, &TASK_SAVED_STATE),
-            exit_state: task::word::<M>(who, &TASK_EXIT_STATE),
-            flags: task::word::<M>(who, &TASK_FLAGS),
-            cpu: task::word::<M>(who, &TASK_CPU),
-            policy: task::word::<M>(who, &TASK_POLICY),
-            marks: marks_of::<M>(who, state)
-                | if since.is_some() { HAS_SINCE } else { 0 }
-                | lock.map_or(0, |lock| HAS_LOCK | if lock.readers { LOCK_READERS } else { 0 }),
-            reserved: 0,
-            comm: task::comm(who),
-        };
+        put! {
+            len: 0;
+            frames: 0;
+            address: who as u64;
+            marks: 0;
+            lock_owner_address: 0;
+            lock_owner: 0;
+            lock_kind: 0;
+            since_ns: 0;
+            start_ns: M::load(who, &TASK_START).unwrap_or(0);
+            switches: M::load(who, &TASK_NVCSW).unwrap_or(0);
+            switches: (&raw const (*record).switches).read_volatile() + M::load(who, &TASK_NIVCSW).unwrap_or(0_u64);
+            jobctl: M::load(who, &TASK_JOBCTL).unwrap_or(0);
+            cgroup_v1: cgroup_id(cgroup::v1_of::<Raw>(who));
+            cgroup_v2: cgroup_id(cgroup::v2_of::<Raw>(who));
+            tid: task::tid::<M>(who).unwrap_or(0);
+            tgid: task::tgid::<M>(who).unwrap_or(0);
+            parent: task::parent::<Raw>(who);
+            tracer: task::tracer::<Raw>(who);
+            saved_state: task::word::<M>(who, &TASK_SAVED_STATE);
+            exit_state: task::word::<M>(who, &TASK_EXIT_STATE);
+            flags: task::word::<M>(who, &TASK_FLAGS);
+            cpu: task::word::<M>(who, &TASK_CPU);
+            policy: task::word::<M>(who, &TASK_POLICY);
+            reserved: 0;
+            comm: task::comm(who);
+            state: task::state::<M>(who);
+        }
+        if let Some(lock) = lock::awaited::<M>(who) {
+            put! { lock_owner_address: lock.owner; lock_owner: lock.tid; lock_kind: lock.kind; }
+            mark(record, HAS_LOCK, lock.readers, LOCK_READERS);
+        }
+        if let Some(since) = clock::since::<M>(who) {
+            put! { since_ns: since; }
+            mark(record, HAS_SINCE, false, 0);
+        }
+        // An int, in 7.3 (seen) a byte, and never more than 1: its first byte tells in both.
+        if let Some(on_cpu) = M::load::<u8>(who, &TASK_ON_CPU) {
+            mark(record, HAS_ON_CPU, on_cpu != 0, ON_CPU);
+        }
+        mark(record, 0, task::frozen_v1::<M>(who, (&raw const (*record).state).read_volatile()), FROZEN_V1);
+        if let Some(frozen) = task::frozen_v2::<M>(who) {
+            mark(record, HAS_FROZEN_V2, frozen, FROZEN_V2);
+        }
+        if let Some(throttled) = clock::throttled::<M>(who) {
+            mark(record, HAS_THROTTLED, throttled, THROTTLED);
+        }
+        if present(&TASK_JOBCTL) {
+            mark(record, HAS_JOBCTL, false, 0);
+        }
+    }
+}
+
+/// Sets marks: that the kernel tells something, and what it tells.
+#[inline(always)]
+unsafe fn mark(record: *mut TaskRecord, has: u32, is: bool, what: u32) {
+    // SAFETY: passed on from the caller.
+    unsafe {
+        let marks = &raw mut (*record).marks;
+        marks.write_volatile(marks.read_volatile() | has);
+        if is {
+            marks.write_volatile(marks.read_volatile() | what);
+        }
     }
 }
 
@@ -149,26 +185,4 @@ pub unsafe fn fill<M: Memory>(record: *mut TaskRecord, task: *mut c_void) {
 unsafe fn cgroup_id(cgroup: Option<Kernel>) -> u64 {
     // SAFETY: passed on from the caller: the cgroup of a task.
     cgroup.and_then(|cgroup| unsafe { cgroup::id::<Raw>(cgroup) }).unwrap_or(0)
-}
-
-#[inline(always)]
-unsafe fn marks_of<M: Memory>(who: Kernel, state: u32) -> u32 {
-    let mut marks = 0;
-    // SAFETY: `who` is a task.
-    unsafe {
-        // An int, in 7.3 (seen) a byte, and never more than 1: its first byte tells in both.
-        if let Some(on_cpu) = M::load::<u8>(who, &TASK_ON_CPU) {
-            marks |= HAS_ON_CPU | if on_cpu == 0 { 0 } else { ON_CPU };
-        }
-        if task::frozen_v1::<M>(who, state) {
-            marks |= FROZEN_V1;
-        }
-        if let Some(frozen) = task::frozen_v2::<M>(who) {
-            marks |= HAS_FROZEN_V2 | if frozen { FROZEN_V2 } else { 0 };
-        }
-        if let Some(throttled) = clock::throttled::<M>(who) {
-            marks |= HAS_THROTTLED | if throttled { THROTTLED } else { 0 };
-        }
-    }
-    if present(&TASK_JOBCTL) { marks | HAS_JOBCTL } else { marks }
 }
