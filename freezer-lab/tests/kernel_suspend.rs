@@ -23,8 +23,14 @@ use support::{SOON, runs};
 const LIMIT: &str = "/sys/power/pm_freeze_timeout";
 const SNAPSHOT: &str = "/dev/snapshot";
 
-nix::ioctl_none!(snapshot_freeze, b'3', 1);
-nix::ioctl_none!(snapshot_unfreeze, b'3', 2);
+nix::ioctl_none!(
+    /// Freezes every user task but the caller.
+    snapshot_freeze, b'3', 1
+);
+nix::ioctl_none!(
+    /// Thaws them.
+    snapshot_unfreeze, b'3', 2
+);
 
 /// Only a guest has its job there, and only ours is called so.
 fn is_guest() -> bool {
@@ -201,7 +207,10 @@ fn when_nothing_is_freezing_it_is_told_who_would_refuse() {
         let (code, document) = json(&["explain", "--json"]);
         assert_eq!((code, &document["outcome"]), (0, &"thawed".into()), "{document:#}");
         let named = document["would_refuse"].as_array().expect("somebody");
-        assert_eq!(named.iter().filter_map(|one| one["tid"].as_i64()).collect::<Vec<_>>(), [i64::from(client)]);
+        assert_eq!(
+            named.iter().filter_map(|one| one["tid"].as_i64()).collect::<Vec<_>>(),
+            [i64::from(client)]
+        );
     });
 }
 
@@ -220,7 +229,12 @@ fn killed_in_the_middle_it_leaves_nothing_behind() {
         // SAFETY: one system call between fork and exec.
         unsafe { command.pre_exec(alarm) };
         let ended = ended(command);
-        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&ended.status), Some(libc::SIGALRM), "{}", ended.stderr);
+        assert_eq!(
+            std::os::unix::process::ExitStatusExt::signal(&ended.status),
+            Some(libc::SIGALRM),
+            "{}",
+            ended.stderr
+        );
         assert!(runs(busy), "it is thawed");
         let now = || fs::read_to_string(LIMIT).expect("the limit");
         assert!(wait::until(SOON, || now() == before), "{}", now());
@@ -253,7 +267,8 @@ fn the_kernel_thaws_what_a_killed_program_has_frozen() {
 #[test]
 fn without_a_confirmation_nothing_is_frozen() {
     let (code, document) = json(&["test", "--json"]);
-    let expected = if is_guest() { (7, "refused") } else { (code, document["outcome"].as_str().unwrap_or("")) };
+    let expected =
+        if is_guest() { (7, "refused") } else { (code, document["outcome"].as_str().unwrap_or("")) };
     assert_eq!((code, document["outcome"].as_str().unwrap_or("")), expected, "{document:#}");
     assert_ne!(code, 0);
 }

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::fs;
 use std::io;
 
-use super::{Explained, Samples};
+use super::{Explained, Samples, looks};
 use crate::control::{boot_ns, monotonic_ns};
-use crate::explain::facts::{BeforeRequest, Froze, TaskDetails, WholeSystem};
+use crate::explain::facts::{Froze, TaskDetails, WholeSystem};
 use crate::explain::{Look, judge};
 use crate::gather::{self, Frozen, Subject};
 use crate::host::{Missing, pids};
@@ -191,6 +191,7 @@ impl Past {
         let look = |look: &crate::model::Look| Look {
             after_ns: look.at.saturating_sub(self.freeze.begun_at()),
             blockers: self.explain_those(&look.tasks).verdict.blockers,
+            spent: Vec::new(),
         };
         self.freeze.looks.iter().map(look).collect()
     }
@@ -199,18 +200,13 @@ impl Past {
         let refusing: Vec<&TaskSnapshot> = refusing.iter().collect();
         let user_space_frozen = refusing.iter().all(|task| task.kernel_thread);
         let system = system(&self.freeze, if user_space_frozen { &refusing } else { &[] });
-        let states = self
-            .before
-            .tasks
-            .iter()
-            .map(|task| (task.tid, BeforeRequest { state: task.state, switches: task.switches }));
         let subject = Subject {
             frozen: Frozen::System(&system, &self.details),
             host: as_frozen(&self.after, &refusing, &system),
             asked_ns_ago: self.freeze.thaw.map(|thaw| thaw.at.saturating_sub(self.freeze.begun_at())),
             samples: Samples::new(),
             joined: HashMap::new(),
-            before: states.collect(),
+            before: looks::states(&self.before.tasks),
             froze: froze(&self.freeze),
         };
         let facts = gather::gather(&subject);
@@ -323,12 +319,10 @@ pub fn look_ahead(witness: &mut SystemWitness, before: &[TaskSnapshot]) -> Expla
     let own = std::process::id().cast_signed();
     let tasks = witness.look();
     let exempt = tasks.iter().filter(|task| task.tgid == own).map(|task| task.tid).collect();
-    let states =
-        before.iter().map(|task| (task.tid, BeforeRequest { state: task.state, switches: task.switches }));
-    look_as(WholeSystem { exempt, ..WholeSystem::default() }, tasks, states.collect())
+    look_as(WholeSystem { exempt, ..WholeSystem::default() }, tasks, looks::states(before))
 }
 
-fn look_as(system: WholeSystem, host: Vec<TaskSnapshot>, before: HashMap<i32, BeforeRequest>) -> Explained {
+fn look_as(system: WholeSystem, host: Vec<TaskSnapshot>, before: looks::Before) -> Explained {
     let known = HashMap::new();
     let subject = Subject {
         frozen: Frozen::System(&system, &known),

@@ -60,7 +60,7 @@ fn attempt(args: &Args, verbose: bool) -> Result<u8, Failure> {
     let (document, explained) = output::block_on(async { look(freeze, verbose) })?;
     output::document(&document, Shape::asked(args.json, false))?;
     if let Some(file) = &args.record {
-        watched::save(&explained.facts, file)?;
+        watched::save(&explained.facts, None, file)?;
     }
     Ok(exit::DONE)
 }

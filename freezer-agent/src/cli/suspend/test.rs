@@ -132,7 +132,7 @@ fn freeze(
     trigger.restore()?;
     output::document(&document, Shape::asked(args.json, false))?;
     if let Some(file) = args.record.as_ref().filter(|_| outcome == Outcome::TimedOut) {
-        watched::save(&past.explain().facts, file)?;
+        watched::save(&past.explain().facts, None, file)?;
     }
     Ok(match (interrupts.arrived(), outcome) {
         (Some(signal), _) => exit::of_signal(signal),
