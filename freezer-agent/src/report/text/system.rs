@@ -22,7 +22,7 @@ pub fn told(freeze: &SystemFreeze, document: &Document, screen: Screen) -> Strin
         let own = own
             .map_or_else(String::new, |own| format!("; by itself it would have tried for {}", duration(own)));
         text += &screen.field(0, "", &format!("the kernel gave up and thawed every task{own}"));
-    } else if document.restored {
+    } else if document.outcome == Outcome::Frozen && document.restored {
         text += &screen.field(0, "", "every task is thawed again");
     }
     text
