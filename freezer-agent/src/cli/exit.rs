@@ -63,8 +63,8 @@ impl Failure {
             Self::Resolve(ResolveError::File(error)) if error.trouble() == Trouble::Permission => PERMISSION,
             Self::Resolve(ResolveError::File(_) | ResolveError::Mountinfo(_)) => FAILURE,
             Self::Resolve(_)
-            | Self::Control(ControlError::Gone { .. } | ControlError::NoV2Freezer { .. }) => NO_CGROUP,
-            Self::System(SystemError::Missing(_)) => NO_CGROUP,
+            | Self::Control(ControlError::Gone { .. } | ControlError::NoV2Freezer { .. })
+            | Self::System(SystemError::Missing(_)) => NO_CGROUP,
             Self::Control(ControlError::Permission(_)) | Self::System(SystemError::Permission(_)) => {
                 PERMISSION
             }

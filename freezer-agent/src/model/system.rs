@@ -176,7 +176,7 @@ mod tests {
         EventKind::SystemThaw { last_pass_ns: 900, passes, unfrozen }
     }
 
-    fn ended(events: Vec<Event>) -> SystemSession {
+    fn ended(events: &[Event]) -> SystemSession {
         let mut freezes = SystemFreezes::default();
         events.iter().find_map(|event| freezes.observe(event)).expect("the last event ends it")
     }
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn a_last_round_that_found_somebody_was_the_end_of_the_kernel_s_patience() {
         let gave_up = |passes, unfrozen| {
-            ended(vec![at(100, begins()), at(900, thaw(passes, unfrozen))]).thaw.map(|t| t.gave_up())
+            ended(&[at(100, begins()), at(900, thaw(passes, unfrozen))]).thaw.map(|t| t.gave_up())
         };
         assert_eq!(gave_up(2000, 1), Some(true));
         assert_eq!(gave_up(3, 0), Some(false));
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn only_those_of_the_last_look_refuse_and_not_who_froze_after_it() {
-        let found = ended(vec![
+        let found = ended(&[
             at(1, begins()),
             at(100_000_000, straggler(7)),
             at(100_000_500, straggler(8)),

@@ -20,6 +20,9 @@ use crate::source::{Observer, ObserverOptions, Scope, Stacks, procfs};
 /// `PF_SUSPEND_TASK` (include/linux/sched.h), the same from 5.10 to 7.3.
 const PF_SUSPEND_TASK: u64 = 0x8000_0000;
 
+/// The functions that tell of its begin and its end.
+const ENDS: [&str; 2] = ["freeze_task", "thaw_processes"];
+
 /// What a freeze of the whole system is observed with.
 pub struct SystemWitness {
     observer: Option<Observer>,
@@ -57,17 +60,17 @@ impl SystemWitness {
         }
     }
 
-    /// Whether freezes by others are seen at all.
+    /// Whether freezes by others are seen at all, from begin to end.
     #[must_use]
     pub fn sees_freezes(&self) -> bool {
-        let asked = |observer: &Observer| observer.attached().iter().any(|one| one.target == "freeze_task");
-        self.observer.as_ref().is_some_and(asked)
+        let Some(observer) = &self.observer else { return false };
+        ENDS.iter().all(|end| observer.attached().iter().any(|one| one.target == *end))
     }
 
     /// Why they are not, in the kernel's words.
     #[must_use]
     pub fn why_not(&self) -> String {
-        let why = |missing: &&Missing| matches!(missing.what.as_str(), "bpf" | "freeze_task");
+        let why = |missing: &&Missing| missing.what == "bpf" || ENDS.contains(&missing.what.as_str());
         self.missing.iter().find(why).map_or_else(String::new, |missing| missing.why.clone())
     }
 
@@ -305,12 +308,15 @@ fn froze(freeze: &SystemSession) -> Vec<Froze> {
 /// Looks at a freeze of the whole system that goes on now. That can be done by the one who froze it alone, and by what
 /// it has started since: `None` for everybody else, for everybody else is frozen.
 pub fn look_inside(witness: &mut SystemWitness) -> Option<Explained> {
-    is_exempt(std::process::id().cast_signed()).then(|| {
+    let own = std::process::id().cast_signed();
+    is_exempt(own).then(|| {
         let tasks = witness.look();
         let awake =
             tasks.iter().filter(|task| !task.kernel_thread && task.frozen_in(Hierarchy::V1) != Some(true));
-        let exempt = awake.map(|task| task.tid).filter(|&tid| is_exempt(tid)).collect();
-        look_as(WholeSystem { exempt, ..WholeSystem::default() }, tasks, HashMap::new())
+        // A thread of this process may have ended since, and it was started by the one that is exempt.
+        let is_exempt = |task: &&TaskSnapshot| task.tgid == own || is_exempt(task.tid);
+        let exempt = awake.filter(is_exempt).map(|task| task.tid).collect();
+        look_as(&WholeSystem { exempt, ..WholeSystem::default() }, tasks, HashMap::new())
     })
 }
 
@@ -319,13 +325,13 @@ pub fn look_ahead(witness: &mut SystemWitness, before: &[TaskSnapshot]) -> Expla
     let own = std::process::id().cast_signed();
     let tasks = witness.look();
     let exempt = tasks.iter().filter(|task| task.tgid == own).map(|task| task.tid).collect();
-    look_as(WholeSystem { exempt, ..WholeSystem::default() }, tasks, looks::states(before))
+    look_as(&WholeSystem { exempt, ..WholeSystem::default() }, tasks, looks::states(before))
 }
 
-fn look_as(system: WholeSystem, host: Vec<TaskSnapshot>, before: looks::Before) -> Explained {
+fn look_as(system: &WholeSystem, host: Vec<TaskSnapshot>, before: looks::Before) -> Explained {
     let known = HashMap::new();
     let subject = Subject {
-        frozen: Frozen::System(&system, &known),
+        frozen: Frozen::System(system, &known),
         host,
         asked_ns_ago: None,
         samples: Samples::new(),

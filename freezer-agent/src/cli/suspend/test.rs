@@ -1,11 +1,11 @@
 //! Freeze the whole system for a moment, and say which tasks refuse, why, and the way out.
 //!
-//! Through /dev/snapshot (SNAPSHOT_FREEZE, user tasks), or with `--by pm-test` by a suspend that turns round once all tasks
+//! Through /dev/snapshot (`SNAPSHOT_FREEZE`, user tasks), or with `--by pm-test` by a suspend that turns round once all tasks
 //! are frozen (kernel threads too). Nothing is suspended, and no device is touched. But every process of the machine
 //! stands still until the freeze is done, or until the limit: connections, watchdogs and whoever is on the console notice.
 //! So it wants to be confirmed.
 //!
-//! The limit is handed to the kernel (/sys/power/pm_freeze_timeout, put back afterwards): at the limit it gives up and thaws
+//! The limit is handed to the kernel (`/sys/power/pm_freeze_timeout`, put back afterwards): at the limit it gives up and thaws
 //! every task, and the tasks that refused are named, long before its own 20 seconds are over. Ctrl-C is noticed then at
 //! the latest. The freeze is undone whatever happens: after `kill -9` the kernel thaws all tasks when it closes
 //! /dev/snapshot, and a process that waits for nothing else puts the limit back.
