@@ -10,7 +10,7 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use freezer_lab::agent::{self, Ended};
 use freezer_lab::fuse::SILENT_NAME;
@@ -138,9 +138,13 @@ fn who_refuses_is_named_long_before_the_kernel_s_own_limit_and_the_kernel_names_
         let writer = scene[writer].pid();
         assert!(wait::until(SOON, || proc::state(writer) == Some('D')), "stuck");
 
-        let begun = Instant::now();
         let (code, document) = json(&["test", "--yes", "--timeout", "2s", "--json"]);
-        assert!(begun.elapsed() < Duration::from_secs(15), "the kernel would take 20 s");
+        // By the kernel's clock: an emulated guest on a busy machine is slow at everything else.
+        let took = document["elapsed_ns"].as_u64().map(Duration::from_nanos);
+        assert!(
+            took.is_some_and(|took| took < Duration::from_secs(10)),
+            "the kernel would take 20 s: {took:?}"
+        );
         assert_eq!((code, &document["outcome"]), (3, &"timed_out".into()), "{document:#}");
         // Of the writer it depends on the kernel: this wait is freezable since 6.1.
         assert_eq!(blamed(&document), kernel_blames(), "{document:#}");
