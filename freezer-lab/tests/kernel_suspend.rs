@@ -146,7 +146,7 @@ fn who_refuses_is_named_long_before_the_kernel_s_own_limit_and_the_kernel_names_
             "the kernel would take 20 s: {took:?}"
         );
         assert_eq!((code, &document["outcome"]), (3, &"timed_out".into()), "{document:#}");
-        // Of the writer it depends on the kernel: this wait is freezable since 6.1.
+        // Of the writer it depends on the kernel whether its wait is freezable.
         assert_eq!(blamed(&document), kernel_blames(), "{document:#}");
         let blockers = document["blockers"].as_array().expect("a list");
         let of = |tid: i32| blockers.iter().find(|blocker| blocker["tid"] == tid);
