@@ -29,6 +29,7 @@ replays! {
     a_page_of_a_loop_device_on_a_silent_file: "block-io-loop-read-v2";
     a_write_over_its_blkio_limit: "io-throttle-write-v2";
     a_fuse_server_frozen_by_the_same_freeze: "fuse-server-inside-v1";
+    a_fuse_server_frozen_by_suspend_on_6_1: "suspend-fuse-server";
     a_fuse_server_frozen_in_another_cgroup: "fuse-server-frozen-elsewhere-v2";
     a_descriptor_on_a_fuse_mount_makes_it_certain: "fuse-read-v2";
     an_exit_that_flushes_to_fuse_waits_for_the_server: "fuse-flush-in-exit-v1";

@@ -1,6 +1,9 @@
 //! Records of the ring buffer: a [`Header`], then what its kind says.
 
-use crate::{COMM_LEN, layout};
+use crate::{
+    COMM_LEN, layout,
+    snapshot::{STACK_FRAMES, TaskRecord},
+};
 
 /// Kernel stack frames of one timer sample.
 pub const SAMPLE_FRAMES: usize = 32;
@@ -35,6 +38,14 @@ pub enum Kind {
     Refrigerated = 12,
     /// [`Sample`]
     Sample = 13,
+    /// [`Caller`]: begins to freeze the whole system.
+    SystemFreeze = 14,
+    /// [`Caller`]: user space is frozen, kernel threads are next.
+    SystemKernelThreads = 15,
+    /// [`SystemThaw`]
+    SystemThaw = 16,
+    /// [`Straggler`]
+    Straggler = 17,
 }
 
 /// In [`SwitchOut::marks`]: the switch was involuntary.
@@ -191,3 +202,46 @@ pub struct Sample {
     pub stack: [u64; SAMPLE_FRAMES],
 }
 layout!(Sample, 280, tid @ 16, frames @ 20, stack @ 24);
+
+/// The task that freezes the whole system.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Caller {
+    /// Start.
+    pub header: Header,
+    /// Thread id.
+    pub tid: i32,
+    /// Process id.
+    pub tgid: i32,
+    /// Name, up to the first zero byte.
+    pub comm: [u8; COMM_LEN],
+}
+layout!(Caller, 40, tid @ 16, tgid @ 20, comm @ 24);
+
+/// The whole system is thawed: after it was frozen, or because it could not be.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct SystemThaw {
+    /// Start.
+    pub header: Header,
+    /// When the kernel last went round to ask the tasks, `CLOCK_MONOTONIC` ns.
+    pub last_pass_ns: u64,
+    /// How often it did.
+    pub passes: u32,
+    /// Tasks that were not frozen when that last round came to them.
+    pub unfrozen: u32,
+}
+layout!(SystemThaw, 32, last_pass_ns @ 16, passes @ 24, unfrozen @ 28);
+
+/// A task that is not frozen some time after the freeze of the whole system began.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Straggler {
+    /// Start.
+    pub header: Header,
+    /// The task; `frames` says how much of `stack` is used.
+    pub task: TaskRecord,
+    /// Kernel addresses, innermost first.
+    pub stack: [u64; STACK_FRAMES],
+}
+layout!(Straggler, 664, task @ 16, stack @ 160);

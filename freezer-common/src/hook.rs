@@ -28,11 +28,13 @@ pub enum Hook {
     Refrigerated = 10,
     /// The timer sample.
     Sample = 11,
+    /// `freeze_kernel_threads` and `thaw_processes`, by fentry or kprobe.
+    System = 12,
 }
 
 impl Hook {
     /// All hooks, in slot order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::SchedSwitch,
         Self::SchedWaking,
         Self::Fork,
@@ -45,6 +47,7 @@ impl Hook {
         Self::TaskAsked,
         Self::Refrigerated,
         Self::Sample,
+        Self::System,
     ];
 
     /// The name `doctor` and the screens show.
@@ -63,12 +66,13 @@ impl Hook {
             Self::TaskAsked => "task_asked",
             Self::Refrigerated => "refrigerated",
             Self::Sample => "sample",
+            Self::System => "system",
         }
     }
 }
 
 /// Number of counter slots.
-pub const HOOKS: u32 = 12;
+pub const HOOKS: u32 = 13;
 
 /// What became of everything one hook looked at, on one CPU: seen = filtered + submitted + ring full + read failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

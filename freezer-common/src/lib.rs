@@ -8,6 +8,7 @@
 pub mod event;
 pub mod hook;
 pub mod snapshot;
+pub mod system;
 
 /// Length of a kernel task name (`TASK_COMM_LEN`), a promise to user space since `PR_SET_NAME`.
 pub const COMM_LEN: usize = 16;

@@ -7,6 +7,7 @@ use aya_ebpf::{
 use freezer_common::{
     hook::{HOOKS, HookCounters},
     snapshot::{Request, STACK_FRAMES, TaskRecord},
+    system::SystemFreeze,
 };
 
 /// Events of the watched subtree. A freeze of one task makes five records, about 200 bytes in all: 2 MiB hold
@@ -25,6 +26,10 @@ pub static REQUEST: Array<Request> = Array::with_max_entries(1, 0);
 /// A task record with its stack is larger than the 512 bytes a program has on its own stack.
 #[map]
 pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
+
+/// The freeze of the whole system that is going on: the kernel allows one at a time (`system_transition_mutex`).
+#[map]
+pub static SYSTEM: Array<SystemFreeze> = Array::with_max_entries(1, 0);
 
 /// A task record and its stack, adjacent, as they are written out.
 #[repr(C)]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use nix::sys::signal::Signal;
 
 use crate::cgroupfs::{ResolveError, Trouble};
+use crate::control::system::SystemError;
 use crate::control::{ControlError, Ended};
 use crate::explain::record::RecordError;
 use crate::model::Name;
@@ -44,6 +45,9 @@ pub enum Failure {
         #[source]
         error: RecordError,
     },
+    /// The whole system could not be frozen.
+    #[error(transparent)]
+    System(#[from] SystemError),
     /// Stdout.
     #[error("writing the result: {0}")]
     Output(#[source] io::Error),
@@ -59,17 +63,24 @@ impl Failure {
             Self::Resolve(ResolveError::File(error)) if error.trouble() == Trouble::Permission => PERMISSION,
             Self::Resolve(ResolveError::File(_) | ResolveError::Mountinfo(_)) => FAILURE,
             Self::Resolve(_)
-            | Self::Control(ControlError::Gone { .. } | ControlError::NoV2Freezer { .. }) => NO_CGROUP,
-            Self::Control(ControlError::Permission(_)) => PERMISSION,
-            Self::Control(ControlError::Refused(_)) => REFUSED,
-            Self::Control(_) | Self::Runtime(_) | Self::Output(_) | Self::Record { .. } => FAILURE,
+            | Self::Control(ControlError::Gone { .. } | ControlError::NoV2Freezer { .. })
+            | Self::System(SystemError::Missing(_)) => NO_CGROUP,
+            Self::Control(ControlError::Permission(_)) | Self::System(SystemError::Permission(_)) => {
+                PERMISSION
+            }
+            Self::Control(ControlError::Refused(_)) | Self::System(SystemError::Unconfirmed) => REFUSED,
+            Self::System(_) | Self::Control(_) | Self::Runtime(_) | Self::Output(_) | Self::Record { .. } => {
+                FAILURE
+            }
         }
     }
 
     /// Word for `--json`.
     pub fn outcome(&self) -> Outcome {
         match self {
-            Self::Control(ControlError::Refused(_)) => Outcome::Refused,
+            Self::Control(ControlError::Refused(_)) | Self::System(SystemError::Unconfirmed) => {
+                Outcome::Refused
+            }
             _ => Outcome::Error,
         }
     }
@@ -86,7 +97,7 @@ pub fn of_ended(ended: &Ended) -> (u8, Outcome) {
 }
 
 /// 128 + n, as shells say it.
-fn of_signal(signal: Signal) -> u8 {
+pub fn of_signal(signal: Signal) -> u8 {
     u8::try_from(128 + signal as i32).unwrap_or(FAILURE)
 }
 

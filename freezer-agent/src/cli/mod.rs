@@ -11,6 +11,7 @@ pub mod freeze;
 pub mod output;
 pub mod replay;
 pub mod status;
+pub mod suspend;
 pub mod thaw;
 mod verbose;
 mod watched;
@@ -46,6 +47,7 @@ enum Command {
     Check(check::Args),
     Explain(explain::Args),
     Replay(replay::Args),
+    Suspend(suspend::Args),
     Causes(causes::Args),
     Doctor(doctor::Args),
 }
@@ -60,6 +62,7 @@ Examples:
   freezer-agent thaw --cgroup 0
   freezer-agent causes fuse-request                what such a wait is, and how to end it
   freezer-agent doctor                             what this host allows, and what is lost without
+  freezer-agent suspend watch                      why does this machine not suspend
   freezer-agent status                             every cgroup that is frozen or freezing
 
 Exit codes:
@@ -92,6 +95,7 @@ pub fn main() -> u8 {
         Command::Check(args) => check::run(&args, verbose),
         Command::Explain(args) => explain::run(&args, verbose),
         Command::Replay(args) => replay::run(&args),
+        Command::Suspend(args) => suspend::run(&args, verbose),
         Command::Causes(args) => causes::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     }

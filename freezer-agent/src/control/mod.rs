@@ -7,6 +7,7 @@
 //!
 //! How a wait wakes up is a [`FreezeWatch`], so that kernel events can take the place of spaced reads.
 
+mod borrowed;
 mod clock;
 mod count;
 mod error;
@@ -16,6 +17,7 @@ mod pace;
 mod refuse;
 mod request;
 mod status;
+pub mod system;
 mod task;
 mod thaw;
 mod wait;

@@ -6,8 +6,8 @@ use freezer_common::{
     event::{FROZEN_V1, FROZEN_V2, Kind, PREEMPTED, SAMPLE_FRAMES},
 };
 
-use super::DecodeError;
-use crate::model::{Event, EventKind, Frozen, Name};
+use super::{DecodeError, task};
+use crate::model::{Caller, Event, EventKind, Frozen, Name};
 
 /// Decodes one record; `symbolise` names the kernel addresses of a sample.
 pub fn event(
@@ -41,6 +41,10 @@ const ATTACH: u32 = Kind::Attach as u32;
 const TASK_ASKED: u32 = Kind::TaskAsked as u32;
 const REFRIGERATED: u32 = Kind::Refrigerated as u32;
 const SAMPLE: u32 = Kind::Sample as u32;
+const SYSTEM_FREEZE: u32 = Kind::SystemFreeze as u32;
+const SYSTEM_KERNEL_THREADS: u32 = Kind::SystemKernelThreads as u32;
+const SYSTEM_THAW: u32 = Kind::SystemThaw as u32;
+const STRAGGLER: u32 = Kind::Straggler as u32;
 
 /// The body by kind: `Err` where it is too short, `None` where the kind is unknown.
 fn body(
@@ -80,6 +84,25 @@ fn body(
         TASK_ASKED => EventKind::TaskAsked { tid: buf.try_get_i32_le()? },
         REFRIGERATED => EventKind::Refrigerated { tid: buf.try_get_i32_le()? },
         SAMPLE => return sample(buf, symbolise).map(Some),
+        SYSTEM_FREEZE => {
+            let (tid, pid) = (buf.try_get_i32_le()?, buf.try_get_i32_le()?);
+            EventKind::SystemFreeze { by: Caller { tid, pid, comm: comm(buf)? } }
+        }
+        SYSTEM_KERNEL_THREADS => EventKind::SystemKernelThreads,
+        SYSTEM_THAW => EventKind::SystemThaw {
+            last_pass_ns: buf.try_get_u64_le()?,
+            passes: buf.try_get_u32_le()?,
+            unfrozen: buf.try_get_u32_le()?,
+        },
+        STRAGGLER => {
+            let (frames, mut look) = task::task(buf)?;
+            if frames as usize > look.stack.len() {
+                return Ok(Some(Err(DecodeError::Length(frames))));
+            }
+            look.stack.truncate(frames as usize);
+            look.task.stack = symbolise(&look.stack);
+            EventKind::Straggler { task: Box::new(look.task) }
+        }
         _ => return Ok(None),
     })))
 }
@@ -157,7 +180,7 @@ mod tests {
 
         #[test]
         fn any_body_of_a_known_kind_gives_an_event_or_an_error(
-            kind in 1_u32..14, body in proptest::collection::vec(any::<u8>(), 0..300)
+            kind in 1_u32..18, body in proptest::collection::vec(any::<u8>(), 0..700)
         ) {
             let mut bytes = vec![0; 12];
             bytes.extend(kind.to_le_bytes());

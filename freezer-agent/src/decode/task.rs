@@ -50,7 +50,7 @@ pub fn tasks(mut bytes: &[u8]) -> Result<Vec<TaskLook>, DecodeError> {
 }
 
 /// Fields in the order of [`TaskRecord`].
-fn task(mut record: &[u8]) -> Result<(u32, TaskLook), TryGetError> {
+pub(super) fn task(mut record: &[u8]) -> Result<(u32, TaskLook), TryGetError> {
     let buf = &mut record;
     let (_len, frames) = (buf.try_get_u32_le()?, buf.try_get_u32_le()?);
     let address = buf.try_get_u64_le()?;

@@ -134,6 +134,9 @@ impl<'a> Case<'a> {
     /// Whether a task lies in the subtree that is being frozen.
     #[must_use]
     pub fn in_subtree(&self, task: &TaskSnapshot) -> bool {
+        if let Some(system) = &self.facts.system {
+            return system.covers(task);
+        }
         task.cgroup_in(self.facts.hierarchy).is_some_and(|id| self.facts.subtree.contains(&id))
     }
 
@@ -171,6 +174,7 @@ impl<'a> Case<'a> {
                 .map(|froze| froze.after_ns)
             {
                 Some(Some(ns)) => format!("{this}, {} into it", duration(ns)),
+                Some(None) if self.facts.system.is_some() => "frozen before this freeze".to_owned(),
                 Some(None) => "frozen before this freeze, in the same cgroup".to_owned(),
                 None => this.to_owned(),
             };

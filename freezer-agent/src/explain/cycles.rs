@@ -52,6 +52,9 @@ pub struct Process {
 /// Finds every circle the blockers are in.
 #[must_use]
 pub fn find(facts: &Facts, blockers: &[Blocker]) -> Vec<Cycle> {
+    if facts.system.is_some() {
+        return Vec::new(); // there is no order to choose: the whole system freezes at once
+    }
     let graph = build(facts, blockers);
     // A task that waits for its own process alone, on a userfaultfd of its own, say: its cause tells that already.
     let is_told = |circle: &graph::Circle| matches!(&circle.ring[..], [only] if !waits_for_lock(facts, only));

@@ -49,6 +49,7 @@ pub fn empty(hierarchy: Hierarchy) -> Facts {
             freeze_asked: Some(true),
             asked_by: vec![Name::from("/cg/0")],
         }],
+        system: None,
         gaps: Vec::new(),
         froze: Vec::new(),
     }

@@ -205,7 +205,12 @@ fn entry(case: &Case<'_>, subject: &TaskFacts, held_in: Option<Hierarchy>) -> Wa
         tid: task.tid,
         comm: task.comm.clone(),
         frozen: held_in.is_some(),
-        cgroup: task.cgroup_in(own).and_then(|id| case.facts.cgroup_path(own, id)).cloned(),
+        // No cgroup holds what the freeze of the whole system has frozen.
+        cgroup: task
+            .cgroup_in(own)
+            .filter(|_| !in_this || case.facts.system.is_none())
+            .and_then(|id| case.facts.cgroup_path(own, id))
+            .cloned(),
         frozen_by: held_in.map_or_else(Vec::new, |hierarchy| case.askers(task, hierarchy).to_vec()),
         frozen_after_ns: froze.and_then(|froze| froze.after_ns),
     }

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use super::case::{Case, Finding};
 use super::cycles;
 use super::standing::{Standing, standing};
-use super::{Blocker, Cause, Facts, Verdict, rules};
+use super::{Blocker, Cause, Facts, Verdict, rules, system};
 
 /// Says which tasks of the subtree block the freeze, and why. Never blames a task frozen in this hierarchy, nor one
 /// that cannot be told from frozen: those are in [`Verdict::unknown`].
@@ -42,6 +42,7 @@ fn is_fallback(cause: Cause) -> bool {
 
 pub(super) fn blocker(case: &Case<'_>, finding: Finding) -> Blocker {
     let task = case.task();
+    let release = if case.facts.system.is_some() { system::release(case, &finding) } else { finding.release };
     Blocker {
         tid: task.tid,
         tgid: task.tgid,
@@ -53,6 +54,6 @@ pub(super) fn blocker(case: &Case<'_>, finding: Finding) -> Blocker {
         summary: finding.summary,
         evidence: case.evidence(finding.notes),
         waits_for: finding.waits_for,
-        release: finding.release,
+        release,
     }
 }

@@ -17,6 +17,7 @@ pub mod slow;
 mod standing;
 #[cfg(test)]
 mod storage_tests;
+mod system;
 pub mod verdict;
 mod work;
 

@@ -44,11 +44,11 @@ impl Gatherer<'_> {
         others.extend(holders.map(|&task| TaskFacts { task: task.clone(), details: None }));
         let hosts = cgroups::Mounted::read(&self.proc);
         let mut cgroups = hosts.of_tasks(&self.proc, tasks.iter().chain(&others).map(|facts| &facts.task));
-        hosts.add_directory(&mut cgroups, self.hierarchy, &self.subject.cgroup.dir);
+        self.add_frozen_cgroup(&mut cgroups);
         Facts {
             kernel: self.proc.kernel_release(),
             hierarchy: self.hierarchy,
-            cgroup: Name::from(self.subject.cgroup.dir.as_path()),
+            cgroup: Name::from(self.subject.frozen.dir()),
             subtree: self.subtree.to_vec(),
             asked_ns_ago: self.subject.asked_ns_ago,
             tasks,
@@ -66,6 +66,7 @@ impl Gatherer<'_> {
             storage,
             cgroups,
             froze: Vec::new(),
+            system: None,
             gaps: std::mem::take(&mut self.gaps).into_iter().collect(),
         }
     }

@@ -131,8 +131,7 @@ impl Gatherer<'_> {
                 continue;
             }
             let process = self.proc.process(task.tid);
-            let except =
-                if hierarchy == self.hierarchy { self.subject.cgroup.dir.as_path() } else { "/".as_ref() };
+            let except = if hierarchy == self.hierarchy { self.subject.frozen.dir() } else { "/".as_ref() };
             let together = self.hosts.frozen_together(&process, hierarchy, except);
             let waits = |tid: &i32| {
                 self.by_tid.get(tid).is_some_and(|task| {

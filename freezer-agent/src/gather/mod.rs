@@ -31,12 +31,14 @@ mod threads;
 mod walk;
 
 use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::cgroupfs::Cgroup;
 use crate::explain::Facts;
 use crate::explain::facts::{
-    BeforeRequest, Froze, KeyUpcall, MappedFile, StackSample, TaskDetails, TaskFacts, UserModeHelper,
+    BeforeRequest, CgroupFacts, Froze, KeyUpcall, MappedFile, StackSample, TaskDetails, TaskFacts,
+    UserModeHelper, WholeSystem,
 };
 use crate::explain::functions::{Mechanism, contains, means};
 use crate::model::{Hierarchy, Joined, Name, TaskSnapshot, TaskState};
@@ -50,11 +52,55 @@ const BUDGET: Duration = Duration::from_millis(400);
 /// Tasks looked at for one kind of holder.
 const LONGEST_CHAIN: usize = 16;
 
+/// What is being frozen.
+#[derive(Clone, Copy, Debug)]
+pub enum Frozen<'a> {
+    /// The subtree of a cgroup.
+    Cgroup(&'a Cgroup),
+    /// The whole system. It is thawed when it is looked at, for nobody could look before: the tasks are told as they were
+    /// in the freeze, and a closer look at one of these is known already.
+    System(&'a WholeSystem, &'a HashMap<i32, TaskDetails>),
+}
+
+impl<'a> Frozen<'a> {
+    /// The freezer whose marks tell which task is frozen.
+    fn hierarchy(self) -> Hierarchy {
+        match self {
+            Self::Cgroup(cgroup) => cgroup.hierarchy,
+            Self::System(..) => Hierarchy::V1,
+        }
+    }
+
+    /// The cgroup's directory.
+    fn dir(self) -> &'a Path {
+        match self {
+            Self::Cgroup(cgroup) => &cgroup.dir,
+            Self::System(..) => Path::new("/"),
+        }
+    }
+
+    /// Ids of the cgroups of the subtree.
+    fn subtree(self) -> Vec<u64> {
+        match self {
+            // A cgroup removed meanwhile has no subtree, and none of the tasks are in it.
+            Self::Cgroup(cgroup) => cgroup.subtree_ids().unwrap_or_else(|_| vec![cgroup.id]),
+            Self::System(..) => Vec::new(),
+        }
+    }
+
+    fn system(self) -> Option<&'a WholeSystem> {
+        match self {
+            Self::Cgroup(_) => None,
+            Self::System(system, _) => Some(system),
+        }
+    }
+}
+
 /// What is looked at, and what the caller has observed of it so far.
 #[derive(Debug)]
 pub struct Subject<'a> {
-    /// The cgroup that is being frozen.
-    pub cgroup: &'a Cgroup,
+    /// What is being frozen.
+    pub frozen: Frozen<'a>,
     /// One look at every task of the host.
     pub host: Vec<TaskSnapshot>,
     /// ns from the request to that look; `None` where somebody else asked.
@@ -72,16 +118,33 @@ pub struct Subject<'a> {
 /// Collects what the rules need to know of the subject.
 #[must_use]
 pub fn gather(subject: &Subject<'_>) -> Facts {
-    // A cgroup removed meanwhile has no subtree, and none of the tasks are in it.
-    let subtree = subject.cgroup.subtree_ids().unwrap_or_else(|_| vec![subject.cgroup.id]);
+    let subtree = subject.frozen.subtree();
     Gatherer::new(subject, &subtree).run()
+}
+
+/// A closer look at those of these tasks that sleep where only a look tells in what.
+#[must_use]
+pub fn look_closer(host: &[TaskSnapshot]) -> HashMap<i32, TaskDetails> {
+    let (system, known) = (WholeSystem::default(), HashMap::new());
+    let subject = Subject {
+        frozen: Frozen::System(&system, &known),
+        host: Vec::new(),
+        asked_ns_ago: None,
+        samples: HashMap::new(),
+        joined: HashMap::new(),
+        before: HashMap::new(),
+        froze: Vec::new(),
+    };
+    let mut gatherer = Gatherer::new(&subject, &[]);
+    let asleep = host.iter().filter(|task| !task.kernel_thread && task.state == TaskState::Uninterruptible);
+    asleep.filter_map(|task| Some((task.tid, gatherer.details(task)?))).collect()
 }
 
 /// Collects what the tasks outside that wait for somebody of a frozen subtree point at; all of that subtree is frozen
 /// where `all_frozen`.
 #[must_use]
 pub fn bystanders(subject: &Subject<'_>, all_frozen: bool) -> Facts {
-    let subtree = subject.cgroup.subtree_ids().unwrap_or_else(|_| vec![subject.cgroup.id]);
+    let subtree = subject.frozen.subtree();
     Gatherer::new(subject, &subtree).bystanders(all_frozen)
 }
 
@@ -107,7 +170,7 @@ impl<'a> Gatherer<'a> {
             memory: Memory::default(),
             tables: Tables::default(),
             subject,
-            hierarchy: subject.cgroup.hierarchy,
+            hierarchy: subject.frozen.hierarchy(),
             subtree,
             by_tid: subject.host.iter().map(|task| (task.tid, task)).collect(),
             deadline: Instant::now() + BUDGET,
@@ -133,11 +196,11 @@ impl<'a> Gatherer<'a> {
         let memory = oom::covering(&self.proc, tasks.iter().chain(&others));
         let mut cgroups =
             self.hosts.of_tasks(&self.proc, tasks.iter().chain(&others).map(|facts| &facts.task));
-        self.hosts.add_directory(&mut cgroups, self.hierarchy, &self.subject.cgroup.dir);
+        self.add_frozen_cgroup(&mut cgroups);
         Facts {
             kernel: self.proc.kernel_release(),
             hierarchy: self.hierarchy,
-            cgroup: Name::from(self.subject.cgroup.dir.as_path()),
+            cgroup: Name::from(self.subject.frozen.dir()),
             subtree: self.subtree.to_vec(),
             asked_ns_ago: self.subject.asked_ns_ago,
             tasks,
@@ -156,10 +219,14 @@ impl<'a> Gatherer<'a> {
             cgroups,
             gaps: std::mem::take(&mut self.gaps).into_iter().collect(),
             froze: self.subject.froze.clone(),
+            system: self.subject.frozen.system().cloned(),
         }
     }
 
     fn in_subtree(&self, task: &TaskSnapshot) -> bool {
+        if let Some(system) = self.subject.frozen.system() {
+            return system.covers(task);
+        }
         task.cgroup_in(self.hierarchy).is_some_and(|id| self.subtree.contains(&id))
     }
 
@@ -178,7 +245,19 @@ impl<'a> Gatherer<'a> {
         TaskFacts { task, details }
     }
 
+    /// The cgroup that is being frozen itself, where no task named it.
+    fn add_frozen_cgroup(&self, cgroups: &mut Vec<CgroupFacts>) {
+        if let Frozen::Cgroup(cgroup) = self.subject.frozen {
+            self.hosts.add_directory(cgroups, cgroup.hierarchy, &cgroup.dir);
+        }
+    }
+
     fn details(&mut self, task: &TaskSnapshot) -> Option<TaskDetails> {
+        if let Frozen::System(_, known) = self.subject.frozen
+            && let Some(details) = known.get(&task.tid)
+        {
+            return Some(details.clone());
+        }
         if Instant::now() > self.deadline {
             self.gaps.insert("looking closer at the tasks took too long: some were left out".to_owned());
             return None;

@@ -31,6 +31,8 @@ pub const WANTED: &[(Kind, &str)] = &[
     (Kind::Func, "freeze_task"),
     (Kind::Func, "cgroup_freeze_task"),
     (Kind::Func, "__refrigerator"),
+    (Kind::Func, "freeze_kernel_threads"),
+    (Kind::Func, "thaw_processes"),
     (Kind::Func, "cgroup_enter_frozen"),
     (Kind::Func, "__set_task_frozen"),
 ];

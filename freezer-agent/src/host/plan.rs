@@ -79,6 +79,19 @@ const V2: [Wish; 5] = [
     function(Hook::Refrigerated, "cgroup_enter_frozen", ENTERED),
 ];
 
+const STRAGGLERS: &str =
+    "who freezes the system, when each task was asked and which tasks refuse goes unnoticed";
+const SYSTEM: [Wish; 8] = [
+    tracepoint(Hook::SchedSwitch, "no time at which each task froze"),
+    tracepoint(Hook::SchedWaking, "no time at which each task was woken"),
+    tracepoint(Hook::Fork, "tasks forked during the freeze are found by looking again only"),
+    tracepoint(Hook::Exit, "tasks that exit during the freeze are found by looking again only"),
+    function(Hook::TaskAsked, "freeze_task", STRAGGLERS),
+    function(Hook::Refrigerated, "__refrigerator", ENTERED),
+    function(Hook::System, "freeze_kernel_threads", "kernel threads that refuse are not told"),
+    function(Hook::System, "thaw_processes", "the time of the thaw is when the agent runs again"),
+];
+
 /// What to load for a watch in one hierarchy on this kernel.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -102,8 +115,18 @@ impl Plan {
             Hierarchy::V1 => &V1,
             Hierarchy::V2 => &V2,
         };
+        Self::of(BOTH.iter().chain(own), btf, offsets)
+    }
+
+    /// What to try for the freeze of the whole system.
+    #[must_use]
+    pub fn system(btf: &Btf, offsets: &Offsets) -> Self {
+        Self::of(SYSTEM.iter(), btf, offsets)
+    }
+
+    fn of<'w>(wishes: impl Iterator<Item = &'w Wish>, btf: &Btf, offsets: &Offsets) -> Self {
         let mut plan = Self { wishes: Vec::new(), missing: fields(offsets) };
-        for wish in BOTH.iter().chain(own) {
+        for wish in wishes {
             if has_target(btf, wish) {
                 plan.wishes.push(*wish);
             } else {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Name;
+use super::{Name, TaskSnapshot};
 
 /// Marks of both freezers on a task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,4 +122,36 @@ pub enum EventKind {
         /// Kernel stack, innermost first, symbolised.
         stack: Vec<String>,
     },
+    /// The freeze of the whole system began: the kernel asked the first task.
+    SystemFreeze {
+        /// Who freezes it.
+        by: Caller,
+    },
+    /// User space is frozen, and kernel threads are next.
+    SystemKernelThreads,
+    /// The whole system is thawed, after it was frozen or because it could not be.
+    SystemThaw {
+        /// When the kernel last went round to ask the tasks, ns.
+        last_pass_ns: u64,
+        /// How often it did.
+        passes: u32,
+        /// Tasks that were not frozen when that last round came to them.
+        unfrozen: u32,
+    },
+    /// Not frozen some time after the freeze of the whole system began.
+    Straggler {
+        /// The task then, its stack symbolised.
+        task: Box<TaskSnapshot>,
+    },
+}
+
+/// The task that freezes the whole system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caller {
+    /// Thread id.
+    pub tid: i32,
+    /// Process id.
+    pub pid: i32,
+    /// Name.
+    pub comm: Name,
 }

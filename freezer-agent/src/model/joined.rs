@@ -61,7 +61,7 @@ pub fn joined_between<'t>(
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::model::{Name, SchedPolicy, TaskState};
 

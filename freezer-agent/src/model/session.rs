@@ -120,7 +120,11 @@ impl Session {
             EventKind::FreezeAsked { .. }
             | EventKind::ThawAsked { .. }
             | EventKind::NotifyFrozen { .. }
-            | EventKind::Sample { .. } => {}
+            | EventKind::Sample { .. }
+            | EventKind::SystemFreeze { .. }
+            | EventKind::SystemKernelThreads
+            | EventKind::SystemThaw { .. }
+            | EventKind::Straggler { .. } => {}
         }
     }
 

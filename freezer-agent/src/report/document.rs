@@ -8,7 +8,7 @@ use crate::control::TaskCount;
 use crate::explain::harm::SideEffect;
 use crate::explain::{Blocker, Cycle, SlowTask};
 use crate::model::units;
-use crate::model::{FreezerState, Hierarchy, Latency, Name, TaskState, TaskTimeline};
+use crate::model::{Caller, FreezerState, Hierarchy, Latency, Name, TaskState, TaskTimeline};
 
 /// Version of the JSON documents; changes when a field changes its meaning.
 pub const SCHEMA: &str = "freezer-agent/1";
@@ -112,8 +112,8 @@ pub struct UnknownTask {
 pub struct Document {
     /// [`SCHEMA`]
     pub schema: String,
-    /// Directory of the cgroup, or the name asked for where there is none.
-    pub cgroup: Name,
+    /// Directory of the cgroup, or the name asked for where there is none; `None` where the whole system is meant.
+    pub cgroup: Option<Name>,
     /// `None` where no cgroup was found.
     pub hierarchy: Option<Hierarchy>,
     /// How it ended.
@@ -155,6 +155,12 @@ pub struct Document {
     /// How long the write of the request itself took, ns, where that was as long as the limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slow_write_ns: Option<u64>,
+    /// The freeze of the whole system, where the document is about that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspend: Option<SystemFreeze>,
+    /// `suspend explain`, where nothing freezes the system: tasks that would refuse if something did now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub would_refuse: Vec<Blocker>,
     /// What the freeze broke, as far as it was found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub side_effects: Vec<SideEffect>,
@@ -163,12 +169,19 @@ pub struct Document {
 }
 
 impl Document {
+    /// Of the whole system, with an outcome, and nothing else known yet.
+    #[must_use]
+    pub fn system(outcome: Outcome, freeze: SystemFreeze) -> Self {
+        let document = Self::new(Name::from(""), None, outcome);
+        Self { cgroup: None, suspend: Some(freeze), ..document }
+    }
+
     /// With an outcome, and nothing else known yet.
     #[must_use]
     pub fn new(cgroup: Name, hierarchy: Option<Hierarchy>, outcome: Outcome) -> Self {
         Self {
             schema: SCHEMA.to_owned(),
-            cgroup,
+            cgroup: Some(cgroup),
             hierarchy,
             outcome,
             error: None,
@@ -186,10 +199,29 @@ impl Document {
             slow: Vec::new(),
             slow_limit_ns: None,
             slow_write_ns: None,
+            suspend: None,
+            would_refuse: Vec::new(),
             side_effects: Vec::new(),
             tasks_detail: Vec::new(),
         }
     }
+}
+
+/// A freeze of the whole system.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SystemFreeze {
+    /// The task that had the kernel do it; `None` where nobody saw that.
+    pub by: Option<Caller>,
+    /// What this command did it through: `/dev/snapshot`, `/sys/power/pm_test`; `None` where it was not this command.
+    pub through: Option<String>,
+    /// User space was frozen, and kernel threads were to be frozen too.
+    pub kernel_threads: bool,
+    /// How often the kernel went round to ask the tasks; `None` where nobody saw that.
+    pub rounds: Option<u32>,
+    /// How long the kernel tried at most, ns: its own limit, or the shorter one of this command.
+    pub limit_ns: Option<u64>,
+    /// The kernel's own limit, ns (`/sys/power/pm_freeze_timeout`).
+    pub kernel_limit_ns: Option<u64>,
 }
 
 /// A task's way through the freeze, with times relative to the request.

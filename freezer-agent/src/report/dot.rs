@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use super::document::Document;
 use crate::explain::{Blocker, WaitsFor};
+use crate::model::Name;
 
 /// The whole graph, ending in a newline.
 #[must_use]
@@ -101,7 +102,8 @@ impl Dot {
 }
 
 fn cgroup(document: &Document) -> Drawn {
-    of_step(&WaitsFor::Cgroup { path: document.cgroup.clone(), limit: None })
+    let path = document.cgroup.clone().unwrap_or_else(|| Name::from("the whole system"));
+    of_step(&WaitsFor::Cgroup { path, limit: None })
 }
 
 fn task(blocker: &Blocker) -> Drawn {

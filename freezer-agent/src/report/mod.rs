@@ -13,5 +13,7 @@ pub mod style;
 pub mod text;
 pub mod thaw;
 
-pub use document::{Document, ObserverMode, ObserverReport, Outcome, SCHEMA, TaskDetail, Tasks, UnknownTask};
+pub use document::{
+    Document, ObserverMode, ObserverReport, Outcome, SCHEMA, SystemFreeze, TaskDetail, Tasks, UnknownTask,
+};
 pub use style::Screen;

@@ -6,7 +6,7 @@ use super::{Samples, Witness, looks};
 use crate::control::{TaskCount, boot_ns, monotonic_ns};
 use crate::explain::facts::Froze;
 use crate::explain::{Facts, Verdict, judge};
-use crate::gather::{self, Subject};
+use crate::gather::{self, Frozen, Subject};
 use crate::model::{Arrival, Joined, Session, TaskSnapshot, TaskState, TaskTimeline, joined_between};
 use crate::report::UnknownTask;
 
@@ -50,7 +50,8 @@ pub fn explain(
         }
     }
     let before = before.map_or_else(HashMap::new, |before| looks::states(&before.tasks));
-    let subject = Subject { cgroup: &cgroup, host, asked_ns_ago, samples, joined: late, before, froze };
+    let subject =
+        Subject { frozen: Frozen::Cgroup(&cgroup), host, asked_ns_ago, samples, joined: late, before, froze };
     let facts = gather::gather(&subject);
     let verdict = judge(&facts);
     Explained { facts, verdict }

@@ -9,7 +9,7 @@ use crate::cgroupfs::Cgroup;
 use crate::explain::functions::{Mechanism, contains};
 use crate::explain::harm::{SideEffect, dump_cut, harms, spin};
 use crate::explain::{Blocker, Cause, Facts};
-use crate::gather::{self, Subject};
+use crate::gather::{self, Frozen, Subject};
 use crate::model::{Hierarchy, Name};
 use crate::source::procfs;
 
@@ -68,7 +68,7 @@ pub fn outsiders(witness: &mut Witness, all_frozen: bool) -> Facts {
     let host = witness.look_at_host_without_stacks();
     let cgroup = witness.cgroup();
     let subject = Subject {
-        cgroup,
+        frozen: Frozen::Cgroup(cgroup),
         froze: Vec::new(),
         host,
         asked_ns_ago: None,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::{Samples, Witness};
 use crate::explain::facts::BeforeRequest;
 use crate::explain::{Look, judge};
-use crate::gather::{self, Subject};
+use crate::gather::{self, Frozen, Subject};
 use crate::model::{Spent, TaskSnapshot, TaskState};
 
 /// State of each task before the request, by thread id.
@@ -67,7 +67,7 @@ impl Looks {
         let (samples, before) = (samples(), self.before.clone());
         let gather = move || {
             let subject = Subject {
-                cgroup: &cgroup,
+                frozen: Frozen::Cgroup(&cgroup),
                 host: host.tasks(),
                 asked_ns_ago: Some(after_ns),
                 samples,

@@ -6,6 +6,7 @@ mod explain;
 pub mod harm;
 pub mod looks;
 mod preflight;
+pub mod system;
 mod wait;
 mod witness;
 

@@ -8,7 +8,7 @@ use super::Witness;
 use crate::cgroupfs::Cgroup;
 use crate::control::ControlError;
 use crate::explain::facts::BeforeRequest;
-use crate::gather::{self, Subject, preflight};
+use crate::gather::{self, Frozen, Subject, preflight};
 use crate::preflight::Sight;
 use crate::report::ObserverReport;
 
@@ -27,7 +27,7 @@ pub fn look_ahead(cgroup: &Cgroup, verbose: bool) -> Result<(Sight, Option<Obser
     thread::sleep(APART);
     let host = witness.look_at_host();
     let subject = Subject {
-        cgroup,
+        frozen: Frozen::Cgroup(cgroup),
         host,
         asked_ns_ago: None,
         samples: HashMap::new(),

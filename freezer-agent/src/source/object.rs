@@ -3,6 +3,7 @@
 use std::thread;
 
 use aya::{Ebpf, EbpfError, EbpfLoader, Endianness, include_bytes_aligned};
+use freezer_common::system::WATCH_SYSTEM;
 
 use super::observer::{ObserverError, ObserverOptions, Watch};
 use crate::{
@@ -19,6 +20,17 @@ static OBJECT: &[u8] = include_bytes_aligned!("../../ebpf/freezer.bpf.o");
 /// `Level::Debug` of the kernel side's log macros; 0 leaves the log code out of the loaded programs altogether.
 const LOG_DEBUG: u8 = 4;
 
+/// What the programs watch.
+#[derive(Clone, Copy)]
+pub(super) enum Target<'a> {
+    /// Nothing: for snapshots only.
+    Nothing,
+    /// The subtree of a cgroup.
+    Cgroup(&'a Watch),
+    /// Every user task, while the whole system is freezing.
+    System,
+}
+
 /// Everything needed to load programs.
 pub(super) struct Opened {
     pub ebpf: Ebpf,
@@ -27,8 +39,8 @@ pub(super) struct Opened {
     pub plan: Plan,
 }
 
-/// Opens the object for a watch.
-pub(super) fn open(watch: Option<&Watch>, options: ObserverOptions) -> Result<Opened, ObserverError> {
+/// Opens the object for a target.
+pub(super) fn open(target: Target<'_>, options: ObserverOptions) -> Result<Opened, ObserverError> {
     // aya's loader parses all of the kernel's types when it is made, needed or not: let it, meanwhile.
     let loader = thread::Builder::new().name("bpf-loader".to_owned()).spawn(|| {
         let mut loader = EbpfLoader::new();
@@ -37,31 +49,34 @@ pub(super) fn open(watch: Option<&Watch>, options: ObserverOptions) -> Result<Op
     });
     let btf = Btf::from_kernel(WANTED)?;
     let offsets = Offsets::of(&btf);
-    let hierarchy = watch.map_or(Hierarchy::V2, |watch| watch.hierarchy);
-    if watch.is_some() && hierarchy == Hierarchy::V1 && !offsets.has("CSS_SET_FREEZER") {
-        return Err(ObserverError::NoV1);
-    }
-    let plan = if watch.is_some() { Plan::new(hierarchy, &btf, &offsets) } else { Plan::nothing(&offsets) };
+    let plan = match target {
+        Target::Nothing => Plan::nothing(&offsets),
+        Target::Cgroup(Watch { hierarchy: Hierarchy::V1, .. }) if !offsets.has("CSS_SET_FREEZER") => {
+            return Err(ObserverError::NoV1);
+        }
+        Target::Cgroup(watch) => Plan::new(watch.hierarchy, &btf, &offsets),
+        Target::System => Plan::system(&btf, &offsets),
+    };
     let types = aya::Btf::parse(&btf.skeleton(), Endianness::default())
         .map_err(|error| ObserverError::Load(EbpfError::BtfError(error)))?;
     drop(btf);
     let loader = loader.ok().and_then(|thread| thread.join().ok()).unwrap_or_default();
-    let ebpf = load(loader, watch, options, &offsets)?;
+    let ebpf = load(loader, target, options, &offsets)?;
     Ok(Opened { ebpf, types, plan })
 }
 
 fn load(
     loader: EbpfLoader<'static>,
-    watch: Option<&Watch>,
+    target: Target<'_>,
     options: ObserverOptions,
     offsets: &Offsets,
 ) -> Result<Ebpf, ObserverError> {
-    let hierarchy: u32 = match watch.map(|watch| watch.hierarchy) {
-        Some(Hierarchy::V1) => 1,
-        Some(Hierarchy::V2) => 2,
-        None => 0,
+    let (hierarchy, id): (u32, u64) = match target {
+        Target::Nothing => (0, 0),
+        Target::Cgroup(Watch { hierarchy: Hierarchy::V1, cgroup_id }) => (1, *cgroup_id),
+        Target::Cgroup(Watch { hierarchy: Hierarchy::V2, cgroup_id }) => (2, *cgroup_id),
+        Target::System => (WATCH_SYSTEM, 0),
     };
-    let id = watch.map_or(0, |watch| watch.cgroup_id);
     let log = if options.log { LOG_DEBUG } else { 0 };
     let mut loader: EbpfLoader<'_> = loader;
     for (name, value) in offsets.iter() {

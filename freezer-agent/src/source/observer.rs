@@ -12,7 +12,10 @@ use aya::{
     util::online_cpus,
 };
 use aya_log::EbpfLogger;
-use freezer_common::hook::{Hook, HookCounters};
+use freezer_common::{
+    hook::{Hook, HookCounters},
+    system::SystemFreeze,
+};
 use tokio::{
     io::{Interest, unix::AsyncFd},
     runtime::Handle,
@@ -20,7 +23,7 @@ use tokio::{
 
 use super::{
     counters::{self, Counters},
-    object::{self, Opened},
+    object::{self, Opened, Target},
     programs::{self, Attached, refusal},
     snapshot::{Scope, SnapshotError, Snapshots, Stacks},
     symbols::{LazySymbols, SymbolsError},
@@ -111,6 +114,7 @@ pub struct Observer {
     counters: PerCpuArray<MapData, HookCounters>,
     undecodable: u64,
     snapshots: Snapshots,
+    system: Array<MapData, SystemFreeze>,
     symbols: LazySymbols,
     attached: Vec<Attached>,
     missing: Vec<Missing>,
@@ -121,25 +125,31 @@ pub struct Observer {
 impl Observer {
     /// Loads the kernel side and attaches all that this kernel allows. Needs a tokio runtime with I/O.
     pub fn load(watch: &Watch, options: &ObserverOptions) -> Result<Self, ObserverError> {
-        Self::open(Some(watch), *options)
+        Self::open(Target::Cgroup(watch), *options)
+    }
+
+    /// Watches every user task while the whole system is freezing, and whoever freezes it.
+    pub fn for_system(options: &ObserverOptions) -> Result<Self, ObserverError> {
+        Self::open(Target::System, *options)
     }
 
     /// Watches nothing: for snapshots of the whole host only.
     pub fn for_snapshots(options: &ObserverOptions) -> Result<Self, ObserverError> {
-        Self::open(None, *options)
+        Self::open(Target::Nothing, *options)
     }
 
-    fn open(watch: Option<&Watch>, options: ObserverOptions) -> Result<Self, ObserverError> {
+    fn open(target: Target<'_>, options: ObserverOptions) -> Result<Self, ObserverError> {
         refuse("bpf").map_err(ObserverError::Withheld)?;
         let lacking = lacking_for_bpf();
         if !lacking.is_empty() {
             return Err(ObserverError::Rights(lacking.join(" and ")));
         }
-        let Opened { mut ebpf, types, plan } = object::open(watch, options)?;
+        let Opened { mut ebpf, types, plan } = object::open(target, options)?;
         let ring: RingBuf<_> = take(&mut ebpf, "EVENTS")?.try_into()?;
         let ring = watch_fd(ring)?;
         let counters = PerCpuArray::try_from(take(&mut ebpf, "COUNTERS")?)?;
         let request = Array::try_from(take(&mut ebpf, "REQUEST")?)?;
+        let system = Array::try_from(take(&mut ebpf, "SYSTEM")?)?;
         // Absent when the map was optimised away: then there is nothing to read.
         let log = if options.log { EbpfLogger::init(&mut ebpf).ok() } else { None };
         let (mut attached, mut missing) = (Vec::new(), plan.missing);
@@ -156,6 +166,7 @@ impl Observer {
             counters,
             undecodable: 0,
             snapshots: Snapshots::new(request),
+            system,
             symbols: LazySymbols::default(),
             attached,
             missing,
@@ -221,6 +232,14 @@ impl Observer {
         let hook = |hook: Hook| Ok(counters::sum(hook, &self.counters.get(&(hook as u32), 0)?));
         let hooks = Hook::ALL.into_iter().map(hook).collect::<Result<_, MapError>>()?;
         Ok(Counters { hooks, undecodable: self.undecodable })
+    }
+
+    /// Where no program saw the thaw of the whole system: takes note that its freeze is over, and gives what was known of
+    /// it.
+    pub fn end_system_freeze(&mut self) -> Result<SystemFreeze, MapError> {
+        let freeze = self.system.get(&0, 0)?;
+        self.system.set(0, SystemFreeze::default(), 0)?;
+        Ok(freeze)
     }
 
     /// Looks at all tasks in `scope`.

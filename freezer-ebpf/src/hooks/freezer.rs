@@ -14,6 +14,7 @@ use freezer_common::{
     hook::Hook,
 };
 
+use super::system;
 use crate::{
     emit, filter,
     kernel::{
@@ -25,6 +26,11 @@ use crate::{
 /// `freeze_task(p)`: v1 and suspend.
 #[fentry(function = "freeze_task")]
 pub fn fentry_freeze_task(ctx: FEntryContext) -> i32 {
+    if filter::whole_system() {
+        // SAFETY: argument 0 is a task whose type the verifier knows.
+        unsafe { system::asked::<true>(ctx.arg(0)) };
+        return 0;
+    }
     record(Hook::TaskAsked, Kind::TaskAsked, ctx.arg(0));
     0
 }
@@ -33,7 +39,12 @@ pub fn fentry_freeze_task(ctx: FEntryContext) -> i32 {
 #[kprobe(function = "freeze_task")]
 pub fn kprobe_freeze_task(ctx: ProbeContext) -> u32 {
     if let Some(whom) = ctx.arg::<*const c_void>(0) {
-        record(Hook::TaskAsked, Kind::TaskAsked, whom);
+        if filter::whole_system() {
+            // SAFETY: argument 0 is a task.
+            unsafe { system::asked::<false>(whom) };
+        } else {
+            record(Hook::TaskAsked, Kind::TaskAsked, whom);
+        }
     }
     0
 }

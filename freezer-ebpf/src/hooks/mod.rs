@@ -6,3 +6,4 @@ mod process;
 mod sample;
 mod sched;
 mod snapshot;
+mod system;

@@ -12,7 +12,7 @@ use crate::{
     filter::{self, Watched},
     kernel::{
         cgroup, clock, lock,
-        memory::{Kernel, Memory as _, Raw, Typed},
+        memory::{Kernel, Memory, Raw, Typed},
         offsets::{
             TASK_CPU, TASK_EXIT_STATE, TASK_FLAGS, TASK_JOBCTL, TASK_NIVCSW, TASK_NVCSW, TASK_ON_CPU,
             TASK_POLICY, TASK_SAVED_STATE, TASK_START, WATCH_HIERARCHY, present,
@@ -66,7 +66,7 @@ unsafe fn step(seq: *mut c_void, task: *mut c_void) -> i32 {
         if request.scope == SCOPE_WATCHED && !matches!(filter::task::<Raw>(task), Watched::Inside) {
             return 0;
         }
-        fill(&raw mut (*scratch).record, task);
+        fill::<Typed>(&raw mut (*scratch).record, task);
         let stacks = request.stacks;
         let len = RECORD + stack_of(scratch, task, stacks);
         (*scratch).record.len = len as u32;
@@ -103,44 +103,81 @@ unsafe fn stack_of(scratch: *mut Scratch, task: *mut c_void, stacks: u32) -> usi
     }
 }
 
+/// All of a record but its stack.
+///
+/// Field by field, each written before the next is read: with what is still to be written kept in registers, every read
+/// that may fail would double the paths that the verifier follows.
 #[inline(always)]
-unsafe fn fill(record: *mut TaskRecord, task: *mut c_void) {
+pub unsafe fn fill<M: Memory>(record: *mut TaskRecord, task: *mut c_void) {
     let who: Kernel = task;
-    // SAFETY: `task` is a task whose type the verifier knows, `record` valid for writes.
+    macro_rules! put {
+        ($($field:ident: $value:expr;)*) => { $((&raw mut (*record).$field).write_volatile($value);)* };
+    }
+    // SAFETY: `task` is a task, `record` valid for writes.
     unsafe {
-        let state = task::state::<Typed>(who);
-        let lock = lock::awaited(who);
-        let since = clock::since(who);
-        *record = TaskRecord {
-            len: 0,
-            frames: 0,
-            address: who as u64,
-            start_ns: Typed::load(who, &TASK_START).unwrap_or(0),
-            since_ns: since.unwrap_or(0),
-            switches: Typed::load::<u64>(who, &TASK_NVCSW).unwrap_or(0)
-                + Typed::load::<u64>(who, &TASK_NIVCSW).unwrap_or(0),
-            jobctl: Typed::load(who, &TASK_JOBCTL).unwrap_or(0),
-            cgroup_v1: cgroup_id(cgroup::v1_of::<Raw>(who)),
-            cgroup_v2: cgroup_id(cgroup::v2_of::<Raw>(who)),
-            lock_owner_address: lock.as_ref().map_or(0, |lock| lock.owner),
-            lock_owner: lock.as_ref().map_or(0, |lock| lock.tid),
-            lock_kind: lock.as_ref().map_or(0, |lock| lock.kind),
-            tid: task::tid::<Typed>(who).unwrap_or(0),
-            tgid: task::tgid::<Typed>(who).unwrap_or(0),
-            parent: task::parent::<Raw>(who),
-            tracer: task::tracer::<Raw>(who),
-            state,
-            saved_state: task::word::<Typed>(who, &TASK_SAVED_STATE),
-            exit_state: task::word::<Typed>(who, &TASK_EXIT_STATE),
-            flags: task::word::<Typed>(who, &TASK_FLAGS),
-            cpu: task::word::<Typed>(who, &TASK_CPU),
-            policy: task::word::<Typed>(who, &TASK_POLICY),
-            marks: marks_of(who, state)
-                | if since.is_some() { HAS_SINCE } else { 0 }
-                | lock.map_or(0, |lock| HAS_LOCK | if lock.readers { LOCK_READERS } else { 0 }),
-            reserved: 0,
-            comm: task::comm(who),
-        };
+        put! {
+            len: 0;
+            frames: 0;
+            address: who as u64;
+            marks: 0;
+            lock_owner_address: 0;
+            lock_owner: 0;
+            lock_kind: 0;
+            since_ns: 0;
+            start_ns: M::load(who, &TASK_START).unwrap_or(0);
+            switches: M::load(who, &TASK_NVCSW).unwrap_or(0);
+            switches: (&raw const (*record).switches).read_volatile() + M::load(who, &TASK_NIVCSW).unwrap_or(0_u64);
+            jobctl: M::load(who, &TASK_JOBCTL).unwrap_or(0);
+            cgroup_v1: cgroup_id(cgroup::v1_of::<Raw>(who));
+            cgroup_v2: cgroup_id(cgroup::v2_of::<Raw>(who));
+            tid: task::tid::<M>(who).unwrap_or(0);
+            tgid: task::tgid::<M>(who).unwrap_or(0);
+            parent: task::parent::<Raw>(who);
+            tracer: task::tracer::<Raw>(who);
+            saved_state: task::word::<M>(who, &TASK_SAVED_STATE);
+            exit_state: task::word::<M>(who, &TASK_EXIT_STATE);
+            flags: task::word::<M>(who, &TASK_FLAGS);
+            cpu: task::word::<M>(who, &TASK_CPU);
+            policy: task::word::<M>(who, &TASK_POLICY);
+            reserved: 0;
+            comm: task::comm(who);
+            state: task::state::<M>(who);
+        }
+        if let Some(lock) = lock::awaited::<M>(who) {
+            put! { lock_owner_address: lock.owner; lock_owner: lock.tid; lock_kind: lock.kind; }
+            mark(record, HAS_LOCK, lock.readers, LOCK_READERS);
+        }
+        if let Some(since) = clock::since::<M>(who) {
+            put! { since_ns: since; }
+            mark(record, HAS_SINCE, false, 0);
+        }
+        // An int, in 7.3 (seen) a byte, and never more than 1: its first byte tells in both.
+        if let Some(on_cpu) = M::load::<u8>(who, &TASK_ON_CPU) {
+            mark(record, HAS_ON_CPU, on_cpu != 0, ON_CPU);
+        }
+        mark(record, 0, task::frozen_v1::<M>(who, (&raw const (*record).state).read_volatile()), FROZEN_V1);
+        if let Some(frozen) = task::frozen_v2::<M>(who) {
+            mark(record, HAS_FROZEN_V2, frozen, FROZEN_V2);
+        }
+        if let Some(throttled) = clock::throttled::<M>(who) {
+            mark(record, HAS_THROTTLED, throttled, THROTTLED);
+        }
+        if present(&TASK_JOBCTL) {
+            mark(record, HAS_JOBCTL, false, 0);
+        }
+    }
+}
+
+/// Sets marks: that the kernel tells something, and what it tells.
+#[inline(always)]
+unsafe fn mark(record: *mut TaskRecord, has: u32, is: bool, what: u32) {
+    // SAFETY: passed on from the caller.
+    unsafe {
+        let marks = &raw mut (*record).marks;
+        marks.write_volatile(marks.read_volatile() | has);
+        if is {
+            marks.write_volatile(marks.read_volatile() | what);
+        }
     }
 }
 
@@ -148,26 +185,4 @@ unsafe fn fill(record: *mut TaskRecord, task: *mut c_void) {
 unsafe fn cgroup_id(cgroup: Option<Kernel>) -> u64 {
     // SAFETY: passed on from the caller: the cgroup of a task.
     cgroup.and_then(|cgroup| unsafe { cgroup::id::<Raw>(cgroup) }).unwrap_or(0)
-}
-
-#[inline(always)]
-unsafe fn marks_of(who: Kernel, state: u32) -> u32 {
-    let mut marks = 0;
-    // SAFETY: `who` is a task whose type the verifier knows.
-    unsafe {
-        // An int, in 7.3 (seen) a byte, and never more than 1: its first byte tells in both.
-        if let Some(on_cpu) = Typed::load::<u8>(who, &TASK_ON_CPU) {
-            marks |= HAS_ON_CPU | if on_cpu == 0 { 0 } else { ON_CPU };
-        }
-        if task::frozen_v1::<Typed>(who, state) {
-            marks |= FROZEN_V1;
-        }
-        if let Some(frozen) = task::frozen_v2::<Typed>(who) {
-            marks |= HAS_FROZEN_V2 | if frozen { FROZEN_V2 } else { 0 };
-        }
-        if let Some(throttled) = clock::throttled(who) {
-            marks |= HAS_THROTTLED | if throttled { THROTTLED } else { 0 };
-        }
-    }
-    if present(&TASK_JOBCTL) { marks | HAS_JOBCTL } else { marks }
 }

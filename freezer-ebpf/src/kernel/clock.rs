@@ -3,7 +3,7 @@
 use aya_ebpf::helpers::bpf_get_current_task;
 
 use super::{
-    memory::{Kernel, Memory, Raw, Typed},
+    memory::{Kernel, Memory, Raw},
     offsets::{
         CFS_RQ_RQ, CFS_RQ_THROTTLE_COUNT, RQ_CLOCK, RQ_CLOCK_TASK, TASK_CFS_RQ, TASK_EXEC_START,
         TASK_THROTTLED,
@@ -16,13 +16,13 @@ use super::{
 /// that CPU (`update_rq_clock_task`, kernel/sched/core.c), and a run queue's clocks stand still while its CPU
 /// idles. So: now, by the run queue this program runs on, less that CPU's left-out time, less `exec_start`.
 #[inline(always)]
-pub unsafe fn since(task: Kernel) -> Option<u64> {
-    // SAFETY: `task` is a typed task; pointers are followed through the helper that refuses bad addresses.
+pub unsafe fn since<M: Memory>(task: Kernel) -> Option<u64> {
+    // SAFETY: `task` is a task; pointers are followed through the helper that refuses bad addresses.
     unsafe {
         let queue: Kernel = Raw::load(Raw::load(task, &TASK_CFS_RQ)?, &CFS_RQ_RQ)?;
         let clock: u64 = Raw::load(queue, &RQ_CLOCK)?;
         let clock_task: u64 = Raw::load(queue, &RQ_CLOCK_TASK)?;
-        let ran: u64 = Typed::load(task, &TASK_EXEC_START)?;
+        let ran: u64 = M::load(task, &TASK_EXEC_START)?;
         let here: Kernel = Raw::load(bpf_get_current_task() as Kernel, &TASK_CFS_RQ)?;
         let now: u64 = Raw::load(Raw::load(here, &CFS_RQ_RQ)?, &RQ_CLOCK)?;
         let left_out = clock.saturating_sub(clock_task);
@@ -33,10 +33,10 @@ pub unsafe fn since(task: Kernel) -> Option<u64> {
 
 /// Whether a CPU quota keeps the task off its run queue: its own mark (6.18 and newer), else its run queue's.
 #[inline(always)]
-pub unsafe fn throttled(task: Kernel) -> Option<bool> {
-    // SAFETY: `task` is a typed task; any bytes are a `u8` and an `i32`.
+pub unsafe fn throttled<M: Memory>(task: Kernel) -> Option<bool> {
+    // SAFETY: `task` is a task; any bytes are a `u8` and an `i32`.
     unsafe {
-        if let Some(mark) = Typed::load::<u8>(task, &TASK_THROTTLED) {
+        if let Some(mark) = M::load::<u8>(task, &TASK_THROTTLED) {
             return Some(mark != 0);
         }
         let queue: Kernel = Raw::load(task, &TASK_CFS_RQ)?;

@@ -4,7 +4,7 @@ use aya_ebpf::Global;
 use freezer_common::snapshot::{LOCK_MUTEX, LOCK_SEMAPHORE};
 
 use super::{
-    memory::{Kernel, Memory, Raw, Typed},
+    memory::{Kernel, Memory, Raw},
     offsets::{MUTEX_OWNER, RWSEM_OWNER, SEMAPHORE_HOLDER, TASK_BLOCKER, TASK_PID},
 };
 
@@ -27,10 +27,10 @@ pub struct Lock {
 
 /// The lock `task` waits for.
 #[inline(always)]
-pub unsafe fn awaited(task: Kernel) -> Option<Lock> {
-    // SAFETY: `task` is a typed task; the lock and its owner are read through the helper that refuses bad addresses.
+pub unsafe fn awaited<M: Memory>(task: Kernel) -> Option<Lock> {
+    // SAFETY: `task` is a task; the lock and its owner are read through the helper that refuses bad addresses.
     unsafe {
-        let blocker: u64 = Typed::load(task, &TASK_BLOCKER)?;
+        let blocker: u64 = M::load(task, &TASK_BLOCKER)?;
         if blocker == 0 {
             return None;
         }
@@ -47,7 +47,7 @@ pub unsafe fn awaited(task: Kernel) -> Option<Lock> {
         let owner = owner & !OWNER_FLAGS;
         let tid = if owner == 0 { None } else { Raw::load(owner as Kernel, &TASK_PID) };
         // The task still waits for the same lock: so far the lock was alive, and its owner word was its own.
-        if Typed::load::<u64>(task, &TASK_BLOCKER)? != blocker {
+        if M::load::<u64>(task, &TASK_BLOCKER)? != blocker {
             return None;
         }
         Some(match tid {

@@ -14,6 +14,15 @@ use super::{
 /// `TASK_FROZEN` (`include/linux/sched.h`, 6.1 and newer; no other state bit has ever been there).
 const TASK_FROZEN: u32 = 0x8000;
 
+/// `include/linux/sched.h`, these four the same from 5.10 to 7.3.
+pub const PF_KTHREAD: u32 = 0x0020_0000;
+/// Never to be frozen.
+pub const PF_NOFREEZE: u32 = 0x0000_8000;
+/// Freezes the whole system, itself excepted.
+pub const PF_SUSPEND_TASK: u32 = 0x8000_0000;
+/// Counts as frozen (before 6.1, where there is `PF_FROZEN`).
+pub const PF_FREEZER_SKIP: u32 = 0x4000_0000;
+
 /// Reads a `u32` field; 0 where the kernel has none.
 #[inline(always)]
 pub unsafe fn word<M: Memory>(task: Kernel, offset: &Global<u32>) -> u32 {

@@ -63,7 +63,9 @@ impl Part {
         match self {
             Part::Doctor => "freezer-agent doctor".to_owned(),
             Part::Lab => extent.lab(layout),
-            Part::Selftests => "tests/kernel_selftests --test-threads=1".to_owned(),
+            Part::Selftests => {
+                "tests/kernel_selftests --test-threads=1; tests/kernel_suspend --test-threads=1".to_owned()
+            }
             Part::Paths => {
                 let each: Vec<_> = WITHHELD.iter().map(|ways| Self::without(ways, layout)).collect();
                 each.join("; ")

@@ -6,6 +6,7 @@ mod helpers;
 pub mod memory;
 mod seccomp;
 mod storage;
+mod system;
 mod threads;
 mod timeline;
 
@@ -18,6 +19,7 @@ pub use seccomp::SeccompListener;
 pub use storage::{
     AnonymousFs, BlockDevice, IoLimit, LoopWorker, NetworkMount, SpecialFile, StorageFacts, Traffic,
 };
+pub use system::WholeSystem;
 pub use threads::AwaitedThread;
 pub use timeline::Froze;
 
@@ -75,6 +77,10 @@ pub struct Facts {
     /// When tasks of the subtree froze, those of which the events of this freeze tell.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub froze: Vec<Froze>,
+    /// The whole system is frozen, not a cgroup: `cgroup` and `subtree` say nothing, `hierarchy` is v1, whose marks the
+    /// kernel uses for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<WholeSystem>,
     /// What could not be gathered, a sentence each ("reading the path argument of 4711 took too long").
     pub gaps: Vec<String>,
 }

@@ -19,7 +19,12 @@ const FRAMES: usize = 8;
 /// All blockers, in the order given, grouped by cause.
 pub fn render(blockers: &[Blocker], screen: Screen) -> String {
     let verb = if blockers.len() == 1 { "blocks" } else { "block" };
-    let mut text = format!("{} {verb}:\n", screen.strong(count(blockers.len(), "task")));
+    under(&format!("{} {verb}:\n", screen.strong(count(blockers.len(), "task"))), blockers, screen)
+}
+
+/// The same under another heading.
+pub fn under(heading: &str, blockers: &[Blocker], screen: Screen) -> String {
+    let mut text = heading.to_owned();
     let mut shown: BTreeMap<Cause, usize> = BTreeMap::new();
     let mut all: BTreeMap<Cause, usize> = BTreeMap::new();
     for blocker in blockers {

@@ -5,6 +5,7 @@ mod cycles;
 mod harm;
 mod latency;
 mod slow;
+mod system;
 
 use super::document::{Document, ObserverMode, Outcome, UnknownTask};
 use super::style::Screen;
@@ -20,6 +21,9 @@ pub fn render(document: &Document, screen: Screen) -> String {
     let mut parts = vec![headline(document, screen)];
     if !document.blockers.is_empty() {
         parts.push(blockers::render(&document.blockers, screen));
+    }
+    if !document.would_refuse.is_empty() {
+        parts.push(system::would_refuse(&document.would_refuse, screen));
     }
     if !document.cycles.is_empty() {
         parts.push(cycles::render(&document.cycles, screen));
@@ -41,9 +45,10 @@ pub fn render(document: &Document, screen: Screen) -> String {
 }
 
 fn headline(document: &Document, screen: Screen) -> String {
-    let place = match document.hierarchy {
-        Some(hierarchy) => format!("{} ({hierarchy})", document.cgroup),
-        None => document.cgroup.to_string(),
+    let place = match (&document.cgroup, document.hierarchy) {
+        (Some(cgroup), Some(hierarchy)) => format!("{cgroup} ({hierarchy})"),
+        (Some(cgroup), None) => cgroup.to_string(),
+        (None, _) => "the whole system".to_owned(),
     };
     let mut text = format!("{}  {place}: {}\n", word(document, screen), sentence(document));
     if let Some(error) = &document.error {
@@ -52,7 +57,10 @@ fn headline(document: &Document, screen: Screen) -> String {
     if let Some(ancestor) = &document.frozen_by_ancestor {
         text += &screen.field(0, "", &format!("asked for by its ancestor {ancestor}"));
     }
-    if document.restored {
+    if let Some(freeze) = &document.suspend {
+        text += &system::told(freeze, document, screen);
+    }
+    if document.restored && document.suspend.is_none() {
         text += &screen.field(0, "", "the state found before was restored: this request was taken back");
     }
     text
@@ -82,6 +90,7 @@ fn sentence(document: &Document) -> String {
         Outcome::Frozen if document.elapsed_ns == 0 => count(tasks.total, "task"),
         Outcome::Frozen => format!("{} in {elapsed}", count(tasks.total, "task")),
         Outcome::HeldByAncestor => "an ancestor keeps it frozen".to_owned(),
+        Outcome::Thawed if document.suspend.is_some() => "nobody freezes it now".to_owned(),
         Outcome::Thawed => "nobody asks for a freeze".to_owned(),
         Outcome::Freezing | Outcome::Impossible => of,
         Outcome::TimedOut => match document.state {

@@ -5,9 +5,9 @@ mod sections;
 use super::render;
 use crate::control::TaskCount;
 use crate::explain::{Blocker, Cause, Certainty, Evidence, WaitsFor};
-use crate::model::{Arrival, FreezerState, Hierarchy, Latency, Name, TaskState};
+use crate::model::{Arrival, Caller, FreezerState, Hierarchy, Latency, Name, TaskState};
 use crate::report::{
-    Document, ObserverMode, ObserverReport, Outcome, Screen, TaskDetail, Tasks, UnknownTask,
+    Document, ObserverMode, ObserverReport, Outcome, Screen, SystemFreeze, TaskDetail, Tasks, UnknownTask,
 };
 
 fn wide() -> Screen {
@@ -148,6 +148,46 @@ fn loss_and_degradation_are_on_the_screen() {
         state: TaskState::Uninterruptible,
         wchan: Some("hrtimer_nanosleep".into()),
     }];
+    insta::assert_snapshot!(render(&document, wide()));
+}
+
+fn suspend(outcome: Outcome) -> Document {
+    let freeze = SystemFreeze {
+        by: Some(Caller { tid: 187, pid: 187, comm: "freezer-agent".into() }),
+        through: Some("/dev/snapshot".to_owned()),
+        kernel_threads: false,
+        rounds: Some(257),
+        limit_ns: Some(2_000_000_000),
+        kernel_limit_ns: Some(20_000_000_000),
+    };
+    let cgroup = document(outcome, FreezerState::Thawed);
+    let document = Document { restored: true, ..Document::system(outcome, freeze) };
+    Document { state: cgroup.state, elapsed_ns: cgroup.elapsed_ns, tasks: cgroup.tasks, ..document }
+}
+
+#[test]
+fn a_system_that_does_not_freeze_names_who_refused_and_who_gave_up() {
+    let mut document = with_latency(suspend(Outcome::TimedOut));
+    document.blockers = vec![blocker(4711)];
+    insta::assert_snapshot!(render(&document, wide()));
+}
+
+#[test]
+fn a_system_that_froze_is_thawed_again() {
+    let mut document = with_latency(suspend(Outcome::Frozen));
+    document.elapsed_ns = 2_750_000;
+    if let Some(freeze) = &mut document.suspend {
+        freeze.kernel_threads = true;
+        freeze.through = None;
+    }
+    insta::assert_snapshot!(render(&document, wide()));
+}
+
+#[test]
+fn while_nothing_freezes_the_system_it_is_told_who_would_refuse() {
+    let mut document = suspend(Outcome::Thawed);
+    document.suspend = Some(SystemFreeze::default());
+    document.would_refuse = vec![blocker(4711)];
     insta::assert_snapshot!(render(&document, wide()));
 }
 
