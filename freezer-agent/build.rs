@@ -4,6 +4,8 @@ use std::{env, fs, path::Path, process::exit};
 
 #[path = "ebpf/digest.rs"]
 mod digest;
+#[path = "build/link.rs"]
+mod link;
 
 fn main() {
     let manifest = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
@@ -24,6 +26,7 @@ fn main() {
     println!("cargo::rustc-check-cfg=cfg(quick_start)");
     if env::var("CARGO_CFG_TARGET_ENV").is_ok_and(|libc| libc == "gnu") {
         println!("cargo::rustc-cfg=quick_start");
+        link::statically();
     }
 
     let built_from = fs::read_to_string(&recorded).unwrap_or_default();
