@@ -37,6 +37,10 @@ pub(super) fn open(watch: Option<&Watch>, options: ObserverOptions) -> Result<Op
     });
     let btf = Btf::from_kernel(WANTED)?;
     let offsets = Offsets::of(&btf);
+    if let Some(field) = offsets.lacks_essential() {
+        let odd = offsets.odd().join("; ");
+        return Err(ObserverError::Unknown(if odd.is_empty() { format!("it has no {field}") } else { odd }));
+    }
     let hierarchy = watch.map_or(Hierarchy::V2, |watch| watch.hierarchy);
     if watch.is_some() && hierarchy == Hierarchy::V1 && !offsets.has("CSS_SET_FREEZER") {
         return Err(ObserverError::NoV1);
