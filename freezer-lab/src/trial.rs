@@ -67,10 +67,11 @@ impl Trial {
             Form::Text if stage.outcome == Outcome::TimedOut => arguments.push("--timings".into()),
             Form::Text => {}
         }
-        let ended = agent::start("freeze", &stage.cgroup, &arguments)?.end_within(stage.limit + GRACE)?;
+        let grace = if is_emulated() { 6 * GRACE } else { GRACE };
+        let ended = agent::start("freeze", &stage.cgroup, &arguments)?.end_within(stage.limit + grace)?;
         let mut trial = Self { form, ended, flaws: Vec::new(), late_ms: None, replayed: false };
         let Some(ended) = &trial.ended else {
-            trial.flaws.push(Flaw::new(Aspect::Hang, format!("it runs {GRACE:?} after its limit")));
+            trial.flaws.push(Flaw::new(Aspect::Hang, format!("it runs {grace:?} after its limit")));
             return Ok(trial);
         };
         trial.flaws = match form {
