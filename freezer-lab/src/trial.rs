@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::agent::{self, Ended};
-use crate::cases::{Case, Outcome, Place, Stage};
+use crate::cases::{Case, Outcome, Place, STUCK_FOR_GOOD, Stage};
 use crate::error::Result;
 use crate::judge::{self, Aspect, Flaw};
 use crate::{Hierarchy, Scene, State};
@@ -44,6 +44,10 @@ impl Trial {
     pub fn run(case: &Case, hierarchy: Hierarchy, form: Form) -> Result<Self> {
         let mut scene = Scene::new();
         let mut stage = (case.set_up)(&mut scene, &Place::new(hierarchy))?;
+        if is_emulated() && stage.limit == STUCK_FOR_GOOD {
+            // Servers behind servers need so long there to be stuck themselves.
+            stage.limit *= 4;
+        }
         let folder = scene.directory()?;
         if let Some(trigger) = stage.trigger.take() {
             trigger(&mut scene)?;

@@ -44,6 +44,9 @@ use crate::error::Result;
 use crate::scene::{Scene, WorkerId};
 pub use needs::{Absent, absent};
 
+/// A limit for freezes that no waiting would complete.
+pub const STUCK_FOR_GOOD: Duration = Duration::from_millis(300);
+
 /// How long a worker may take to get stuck.
 const STUCK: Duration = Duration::from_secs(10);
 
@@ -225,7 +228,7 @@ impl Stage {
             may_be_slow: Vec::new(),
             hurts: Vec::new(),
             trigger: None,
-            limit: Duration::from_millis(300),
+            limit: STUCK_FOR_GOOD,
             cycles: None,
         }
     }
