@@ -101,7 +101,8 @@ impl Trial {
 
 /// Whether this machine is emulated (`FREEZER_LAB_EMULATED`, which xtask/src/vm/init.sh sets): a hundred times slower,
 /// every task is late there. Only cases that are about lateness then say so.
-fn is_emulated() -> bool {
+#[must_use]
+pub fn is_emulated() -> bool {
     std::env::var_os("FREEZER_LAB_EMULATED").is_some()
 }
 

@@ -11,6 +11,7 @@ use lexopt::{Arg, Parser, ValueExt};
 use crate::counts::Counts;
 use crate::host;
 use crate::interrupt::Interrupt;
+use crate::readme;
 use crate::setup::{self, packages};
 use crate::step::{Log, Outcome, Steps};
 use crate::vm::extent::Extent;
@@ -33,7 +34,7 @@ cargo xtask vm COMMAND
   --v2-only          without v1 hierarchies, which a guest of run and shell has otherwise beside v2
   --hybrid           test: only guests that have both
   --all              test: every case of the lab, on each hierarchy, twice (about five times as long)
-  --record           test: write what was found to recorded.txt; `cargo xtask readme` then makes its table of it
+  --record           test: write what was found to recorded.txt, and the table of kernels in README.md from it
   --append WORDS     run, shell: more words for the kernel, as lockdown=confidentiality
   --timeout SECONDS  run: end a guest that takes longer (300)
   --jobs N           test: run so many guests at once (2)
@@ -187,7 +188,8 @@ fn test(arguments: &mut Parser) -> anyhow::Result<ExitCode> {
         recorded::write(
             right.into_iter().filter_map(|one| Some((one.name, one.result.ok()?.record))).collect(),
         )?;
-        println!("these are recorded; `cargo xtask readme` writes the table of kernels anew");
+        readme::write_kernels()?;
+        println!("these are recorded, and README.md has its table of kernels from them");
     }
     Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

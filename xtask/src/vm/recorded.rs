@@ -128,7 +128,7 @@ fn path() -> PathBuf {
 
 const HEAD: &str = "\
 # What guests found, written by `cargo xtask vm test --record` and compared by every `cargo xtask test`. The table of kernels
-# in README.md is made from it (`cargo xtask readme`). Why things differ is in expected.txt.
+# in README.md is made from it. Why things differ is in expected.txt.
 ";
 
 fn print(records: &Records) -> String {
