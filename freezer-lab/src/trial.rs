@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::agent::{self, Ended};
-use crate::cases::{Case, Outcome, Place, Stage};
+use crate::cases::{Case, Outcome, Place, STUCK_FOR_GOOD, Stage};
 use crate::error::{Error, Result};
 use crate::judge::{self, Aspect, Flaw};
 use crate::premise::{Premise, Watch};
@@ -64,6 +64,10 @@ impl Trial {
     fn once(case: &Case, hierarchy: Hierarchy, form: Form) -> Result<(Self, Vec<Premise>)> {
         let mut scene = Scene::new();
         let mut stage = (case.set_up)(&mut scene, &Place::new(hierarchy))?;
+        if is_emulated() && stage.limit == STUCK_FOR_GOOD {
+            // Servers behind servers need so long there to be stuck themselves.
+            stage.limit *= 4;
+        }
         let folder = scene.directory()?;
         if let Some(trigger) = stage.trigger.take() {
             trigger(&mut scene)?;
@@ -92,11 +96,12 @@ impl Trial {
             Form::Text if stage.outcome == Outcome::TimedOut => arguments.push("--timings".into()),
             Form::Text => {}
         }
-        let ended = agent::start("freeze", &stage.cgroup, &arguments)?.end_within(stage.limit + GRACE)?;
+        let grace = if is_emulated() { 6 * GRACE } else { GRACE };
+        let ended = agent::start("freeze", &stage.cgroup, &arguments)?.end_within(stage.limit + grace)?;
         let mut trial =
             Self { form, ended, flaws: Vec::new(), late_ms: None, replayed: false, again: Vec::new() };
         let Some(ended) = &trial.ended else {
-            trial.flaws.push(Flaw::new(Aspect::Hang, format!("it runs {GRACE:?} after its limit")));
+            trial.flaws.push(Flaw::new(Aspect::Hang, format!("it runs {grace:?} after its limit")));
             return Ok(trial);
         };
         trial.flaws = match form {
@@ -122,7 +127,8 @@ impl Trial {
 
 /// Whether this machine is emulated (`FREEZER_LAB_EMULATED`, which xtask/src/vm/init.sh sets): a hundred times slower,
 /// every task is late there. Only cases that are about lateness then say so.
-fn is_emulated() -> bool {
+#[must_use]
+pub fn is_emulated() -> bool {
     std::env::var_os("FREEZER_LAB_EMULATED").is_some()
 }
 

@@ -42,6 +42,10 @@ fn marked_not_frozen(case: &Case<'_>) -> Standing {
         // v2's trap sleeps freezable: v1 marks it (6.1+) or skips it (older).
         return Standing::Done;
     }
+    if v1 && case.waits_for_dump() {
+        // 5.10: the wait is `freezable_schedule`, and v1 skips it (freezer_should_skip).
+        return Standing::Done;
+    }
     if v1 && task.kernel_thread && case.facts.system.is_none() {
         // A kernel thread with PF_NOFREEZE does not count for v1, and no fact tells those from the others.
         return Standing::Doubtful;

@@ -86,7 +86,10 @@ impl Gatherer<'_> {
                 .insert("looking for whom the freeze hurts took too long: some were left out".to_owned());
             return false;
         }
-        self.proc.process(task.tid).wchan().is_some_and(|wchan| functions::is_known(&wchan))
+        // Before 5.16 wchan is 0 for everybody (fs/proc/base.c), and the stack alone tells it.
+        let place = self.proc.process(task.tid).wchan();
+        let place = place.or_else(|| procfs::stack(task.tid).into_iter().next());
+        place.is_some_and(|function| functions::is_known(&function))
     }
 }
 

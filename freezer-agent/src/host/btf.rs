@@ -43,6 +43,9 @@ pub enum Kind {
     Func,
 }
 
+/// Bytes of a pointer: programs run on 64-bit kernels only.
+const POINTER: u32 = 8;
+
 mod raw {
     pub const INT: u32 = 1;
     pub const PTR: u32 = 2;
@@ -177,6 +180,18 @@ impl Btf {
     /// A member along a path of members: `["thread_info", "cpu"]`.
     #[must_use]
     pub fn member_path(&self, of: &str, path: &[&str]) -> Option<Member> {
+        self.typed_member(of, path).map(|(member, _)| member)
+    }
+
+    /// The same, with the size of its type in bytes; `None` for the size where it cannot be told, and of bit fields.
+    #[must_use]
+    pub fn sized_member(&self, of: &str, path: &[&str]) -> Option<(Member, Option<u32>)> {
+        let (member, ty) = self.typed_member(of, path)?;
+        Some((member, if member.width.is_none() { self.size(ty) } else { None }))
+    }
+
+    /// The member, and the id of its type without `const` and the like.
+    fn typed_member(&self, of: &str, path: &[&str]) -> Option<(Member, u32)> {
         let mut id = self.id(Kind::Struct, of)?;
         let mut bit = 0_u32;
         let mut last = None;
@@ -185,9 +200,28 @@ impl Btf {
             let here = Member { bit: bit.checked_add(member.bit)?, width: member.width };
             bit = here.bit;
             id = self.skip_modifiers(ty)?;
-            last = Some(here);
+            last = Some((here, id));
         }
         last
+    }
+
+    /// Size of a type, bytes. An array's is that of one element times their number.
+    fn size(&self, id: u32) -> Option<u32> {
+        let ty = self.type_by_id(id)?;
+        match ty.kind {
+            raw::INT | raw::STRUCT | raw::UNION | raw::ENUM | raw::ENUM64 | raw::FLOAT => Some(ty.target),
+            raw::PTR => Some(POINTER),
+            raw::ARRAY => {
+                let element = self.type_by_id(self.skip_modifiers(self.word(ty.start + TYPE)?)?)?;
+                let element = match element.kind {
+                    raw::PTR => POINTER,
+                    raw::INT | raw::STRUCT | raw::UNION => element.target,
+                    _ => return None,
+                };
+                element.checked_mul(self.word(ty.start + TYPE + 8)?)
+            }
+            _ => None,
+        }
     }
 
     /// Value of an enumerator of a named enum.
@@ -380,4 +414,4 @@ fn push(out: &mut Vec<u8>, words: [u32; 3]) {
 
 #[cfg(test)]
 #[path = "btf_tests.rs"]
-mod tests;
+pub(super) mod tests;

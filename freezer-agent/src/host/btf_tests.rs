@@ -107,12 +107,56 @@ fn the_skeleton_keeps_names_at_their_type_ids() {
     assert_eq!(skeleton.id(Kind::Typedef, "btf_trace_it"), Some(2));
 }
 
+impl Btf {
+    /// What makes another kernel of this one: gives a direct member of a named struct another member's name or type.
+    pub(crate) fn edit_member(&mut self, of: &str, name: &str, edit: Edit<'_>) {
+        let (at, of_other) = match edit {
+            Edit::Forget => (0, 0),
+            Edit::TypeOf(other) => (4, self.word(self.entry(of, other) + 4).expect("a type")),
+        };
+        let at = self.entry(of, name) + at;
+        self.data[at..at + 4].copy_from_slice(&of_other.to_ne_bytes());
+    }
+
+    /// Where a direct member is described: name, type, offset.
+    fn entry(&self, of: &str, name: &str) -> usize {
+        let ty = self.type_by_id(self.id(Kind::Struct, of).expect("a struct")).expect("a type");
+        let entries = (0..ty.len as usize).map(|n| ty.start + TYPE + n * 12);
+        let named = |at: &usize| self.word(*at).is_some_and(|at| self.string(at) == name.as_bytes());
+        entries.into_iter().find(named).expect("a direct member")
+    }
+}
+
+/// How a member differs on that kernel.
+#[derive(Clone, Copy)]
+pub(crate) enum Edit<'a> {
+    /// It is not there.
+    Forget,
+    /// It is of the type of this other member.
+    TypeOf(&'a str),
+}
+
+#[test]
+fn the_size_of_a_member_is_told_through_typedefs_and_arrays() {
+    let mut b = Builder::default();
+    let int = b.name("int");
+    b.words(&[int, raw::INT << 24, 4, 32]); // 1
+    b.words(&[0, raw::PTR << 24, 1]); // 2
+    let name = b.name("alias");
+    b.words(&[name, raw::TYPEDEF << 24, 2]); // 3
+    b.words(&[0, raw::ARRAY << 24, 0, 3, 1, 5]); // 4
+    b.aggregate(raw::STRUCT, false, "outer", &[("int", 1, 0), ("alias", 3, 64), ("array", 4, 128)]); // 5
+    let btf = Btf::parse(b.build(), &[(Kind::Struct, "outer")]).expect("valid");
+    let size = |name: &str| btf.sized_member("outer", &[name]).and_then(|(_, size)| size);
+    assert_eq!((size("int"), size("alias"), size("array")), (Some(4), Some(8), Some(40)));
+}
+
 fn ask_everything(bytes: Vec<u8>) {
     let wanted =
         [(Kind::Struct, "outer"), (Kind::Enum, "outer"), (Kind::Typedef, "outer"), (Kind::Func, "outer")];
     if let Ok(btf) = Btf::parse(bytes, &wanted) {
         _ = btf.member("outer", "second");
-        _ = btf.member_path("outer", &["nested", "second"]);
+        _ = btf.sized_member("outer", &["nested", "second"]);
         _ = btf.enumerator("outer", "second");
         _ = btf.tracepoint_arguments("outer");
         _ = btf.skeleton();

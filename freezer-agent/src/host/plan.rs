@@ -164,5 +164,10 @@ fn fields(offsets: &Offsets) -> Vec<Missing> {
         why: "this kernel was built without it".to_owned(),
         lost: lost.to_owned(),
     })
+    .chain(offsets.odd().iter().map(|what| Missing {
+        what: what.clone(),
+        why: "this agent does not know such a kernel".to_owned(),
+        lost: "it is not read".to_owned(),
+    }))
     .collect()
 }

@@ -49,6 +49,10 @@ pub(super) fn open(target: Target<'_>, options: ObserverOptions) -> Result<Opene
     });
     let btf = Btf::from_kernel(WANTED)?;
     let offsets = Offsets::of(&btf);
+    if let Some(field) = offsets.lacks_essential() {
+        let odd = offsets.odd().join("; ");
+        return Err(ObserverError::Unknown(if odd.is_empty() { format!("it has no {field}") } else { odd }));
+    }
     let plan = match target {
         Target::Nothing => Plan::nothing(&offsets),
         Target::Cgroup(Watch { hierarchy: Hierarchy::V1, .. }) if !offsets.has("CSS_SET_FREEZER") => {

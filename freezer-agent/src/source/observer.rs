@@ -79,6 +79,9 @@ pub enum ObserverError {
     /// The ring cannot be waited for.
     #[error("cannot wait for the event ring: {0}")]
     Ring(#[source] io::Error),
+    /// Its tasks are laid out in a way that this agent does not know.
+    #[error("this kernel is one that this agent does not know: {0}")]
+    Unknown(String),
     /// This kernel has no v1 freezer.
     #[error("this kernel was built without the v1 freezer (CONFIG_CGROUP_FREEZER)")]
     NoV1,

@@ -46,6 +46,9 @@ use crate::scene::{Scene, WorkerId};
 use crate::{proc, wait};
 pub use needs::{Absent, absent};
 
+/// A limit for freezes that no waiting would complete.
+pub const STUCK_FOR_GOOD: Duration = Duration::from_millis(300);
+
 /// How long a worker may take to get stuck.
 const STUCK: Duration = Duration::from_secs(10);
 
@@ -233,7 +236,7 @@ impl Stage {
             trigger: None,
             taken_cpu: None,
             premises: Vec::new(),
-            limit: Duration::from_millis(300),
+            limit: STUCK_FOR_GOOD,
             cycles: None,
         }
     }

@@ -68,6 +68,11 @@ impl Row {
         self.wrong.extend(COLUMNS.map(|(aspect, _)| aspect));
     }
 
+    /// Whether nothing is wrong.
+    pub fn is_perfect(&self) -> bool {
+        self.flaws.is_empty()
+    }
+
     /// Whether nothing is wrong in this respect.
     pub fn is_right(&self, aspect: Aspect) -> bool {
         !self.wrong.contains(&aspect)

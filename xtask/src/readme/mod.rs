@@ -31,6 +31,12 @@ pub fn write(rights: Rights, log: &Log) -> anyhow::Result<String> {
     Ok("written".to_owned())
 }
 
+/// Writes the table of kernels alone, which needs neither rights nor a build.
+pub fn write_kernels() -> anyhow::Result<()> {
+    let text = parts::replace(&read()?, "kernels", &kernels::table()?)?;
+    fs::write(path(), text).with_context(|| format!("could not write {}", path().display()))
+}
+
 /// Checks that the parts are what the commands print today, and that every command shown can be run.
 pub fn check(rights: Rights, log: &Log) -> anyhow::Result<String> {
     demo::build(log)?;

@@ -22,7 +22,7 @@ pub struct Package {
 /// Downloads the package into `folder` (reused from there when it was) and returns the file. The caller checks its
 /// checksum: the suite's signature is not asked for, as an older release may not have its key.
 pub fn download(package: &Package, folder: &Path, log: &Log) -> anyhow::Result<PathBuf> {
-    let suite = Suite::open(package.suite, folder, Trust::CheckedByCaller)?;
+    let suite = Suite::open(package.suite, HERE, folder, Trust::CheckedByCaller)?;
     // apt writes the `:` of an epoch as %3a; none of the versions used here has one.
     let file = suite.private.join(format!("{}_{}_all.deb", package.name, package.version));
     if file.is_file() {
@@ -46,17 +46,21 @@ pub enum Trust {
 /// One suite of the mirror this machine uses, with lists, state and cache of its own.
 pub struct Suite {
     name: String,
+    architecture: String,
     private: PathBuf,
 }
 
 impl Suite {
-    /// Prepares its folder below `folder`; nothing is fetched yet.
-    pub fn open(name: &str, folder: &Path, trust: Trust) -> anyhow::Result<Self> {
+    /// Prepares its folder below `folder`, for packages of one architecture; nothing is fetched yet.
+    pub fn open(name: &str, architecture: &str, folder: &Path, trust: Trust) -> anyhow::Result<Self> {
         ensure!(
             host::find_program("apt-get").is_some() && host::find_program("dpkg-deb").is_some(),
             "this machine has no apt-get and dpkg-deb"
         );
-        let private = folder.join(name);
+        let private = match architecture {
+            HERE => folder.join(name),
+            other => folder.join(format!("{name}-{other}")),
+        };
         for part in ["lists/partial", "cache/archives/partial", "state"] {
             let path = private.join(part);
             fs::create_dir_all(&path).with_context(|| format!("could not make {}", path.display()))?;
@@ -70,7 +74,7 @@ impl Suite {
         let list = private.join("sources.list");
         fs::write(&list, format!("deb {option}{} {name} main\n", mirror()?))
             .with_context(|| format!("could not write {}", list.display()))?;
-        Ok(Suite { name: name.to_owned(), private })
+        Ok(Suite { name: name.to_owned(), architecture: architecture.to_owned(), private })
     }
 
     /// Fetches the list of its packages.
@@ -101,7 +105,10 @@ impl Suite {
             "Dir::Etc::sourceparts=-".into(),
             format!("Dir::State={}", at("state")),
             format!("Dir::State::lists={}", at("lists")),
-            "Dir::State::status=/var/lib/dpkg/status".into(),
+            // What is installed here is of no interest: packages are unpacked, not installed.
+            "Dir::State::status=/dev/null".into(),
+            format!("APT::Architecture={}", self.architecture),
+            format!("APT::Architectures={}", self.architecture),
             format!("Dir::Cache={}", at("cache")),
             "Acquire::Languages=none".into(),
             // Descriptions for software centres, a third of what `update` fetches.
@@ -114,6 +121,9 @@ impl Suite {
         command
     }
 }
+
+/// The architecture whose packages this machine installs, as far as the tests support it.
+const HERE: &str = "amd64";
 
 /// Debian's keys, current and past.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";

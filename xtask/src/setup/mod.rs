@@ -4,7 +4,7 @@ use crate::step::{Log, Steps};
 
 pub mod apt;
 mod components;
-mod core_source;
+pub mod core_source;
 pub mod packages;
 pub mod tools;
 

@@ -1,5 +1,6 @@
 //! Programs from Debian packages that the real-kernel tests and the benchmark use.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::Context;
@@ -7,8 +8,9 @@ use anyhow::Context;
 use super::Need;
 use crate::host::{Rights, find_program};
 use crate::step::Log;
+use crate::vm::machine::Machine;
 
-/// A program, and the package that brings it.
+/// A program, or the path of a file, and the package that brings it.
 struct Program {
     name: &'static str,
     package: &'static str,
@@ -29,22 +31,27 @@ const FOR_GUESTS: &[Program] = &[
     Program { name: "xz", package: "xz-utils" },
 ];
 
+/// What guests of the other architecture need, too: to run, and to have programs built for them.
+const FOR_ARM: &[Program] = &[
+    Program { name: "qemu-system-aarch64", package: "qemu-system-arm" },
+    Program { name: "aarch64-linux-gnu-gcc", package: "gcc-aarch64-linux-gnu" },
+    Program { name: "/usr/aarch64-linux-gnu/lib/libc.a", package: "libc6-dev-arm64-cross" },
+];
+
 /// The packages whose programs are not here.
 pub fn missing() -> Option<Need> {
-    absent(PROGRAMS)
+    absent(PROGRAMS.iter())
 }
 
 /// The same for guests. Not among [`super::missing`]: without guests the rest of the tests is still worth running.
-pub fn missing_for_guests() -> Option<Need> {
-    absent(FOR_GUESTS)
+pub fn missing_for_guests(machines: &[Machine]) -> Option<Need> {
+    let for_arm = if machines.contains(&Machine::Aarch64) { FOR_ARM } else { &[] };
+    absent(FOR_GUESTS.iter().chain(for_arm))
 }
 
-fn absent(programs: &[Program]) -> Option<Need> {
-    let packages: Vec<&'static str> = programs
-        .iter()
-        .filter(|program| find_program(program.name).is_none())
-        .map(|found| found.package)
-        .collect();
+fn absent<'p>(programs: impl Iterator<Item = &'p Program>) -> Option<Need> {
+    let packages: Vec<&'static str> =
+        programs.filter(|program| !program.is_here()).map(|found| found.package).collect();
     if packages.is_empty() {
         return None;
     }
@@ -57,6 +64,13 @@ fn absent(programs: &[Program]) -> Option<Need> {
             Ok(String::new())
         }),
     })
+}
+
+impl Program {
+    fn is_here(&self) -> bool {
+        let file = Path::new(self.name);
+        if file.is_absolute() { file.is_file() } else { find_program(self.name).is_some() }
+    }
 }
 
 fn install(packages: &[&str], log: &Log) -> anyhow::Result<()> {

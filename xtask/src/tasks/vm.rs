@@ -11,12 +11,14 @@ use lexopt::{Arg, Parser, ValueExt};
 use crate::counts::Counts;
 use crate::host;
 use crate::interrupt::Interrupt;
+use crate::readme;
 use crate::setup::{self, packages};
-use crate::step::{Log, Steps};
+use crate::step::{Log, Outcome, Steps};
 use crate::vm::extent::Extent;
 use crate::vm::guest::{Guest, Limit, quote};
 use crate::vm::kernel::{Kernel, SERIES, Series};
-use crate::vm::matrix::{self, Candidate, Matrix};
+use crate::vm::machine::Machine;
+use crate::vm::matrix::{self, Candidate, Examined, Matrix};
 use crate::vm::programs::{self, Program};
 use crate::vm::{Layout, base, recorded};
 
@@ -32,7 +34,8 @@ cargo xtask vm COMMAND
   --v2-only          without v1 hierarchies, which a guest of run and shell has otherwise beside v2
   --hybrid           test: only guests that have both
   --all              test: every case of the lab, on each hierarchy, twice (about five times as long)
-  --record           test: write what was found to recorded.txt; `cargo xtask readme` then makes its table of it
+  --record           test: write what was found to recorded.txt, and the table of kernels in README.md from it
+  --append WORDS     run, shell: more words for the kernel, as lockdown=confidentiality
   --timeout SECONDS  run: end a guest that takes longer (300)
   --jobs N           test: run so many guests at once (2)
 
@@ -71,16 +74,18 @@ struct Choice {
     series: &'static Series,
     layout: Layout,
     limit: Duration,
+    words: String,
     command: Vec<OsString>,
 }
 
 impl Choice {
     fn read(arguments: &mut Parser, with_command: bool) -> anyhow::Result<Self> {
         let (mut series, mut layout, mut seconds) = (None, Layout::Hybrid, 300);
-        let mut command = Vec::new();
+        let (mut command, mut words) = (Vec::new(), String::new());
         while let Some(argument) = arguments.next()? {
             match argument {
                 Arg::Long("v2-only") => layout = Layout::V2Only,
+                Arg::Long("append") => words = arguments.value()?.string()?,
                 Arg::Long("timeout") => seconds = arguments.value()?.parse()?,
                 Arg::Value(name) if series.is_none() => series = Some(Series::named(&name.string()?)?),
                 // With or without `--` before it: all behind it is the command's.
@@ -97,7 +102,7 @@ impl Choice {
             "what is to be run? `cargo xtask vm run {} -- freezer-agent doctor`",
             series.name
         );
-        Ok(Choice { series, layout, limit: Duration::from_secs(seconds), command })
+        Ok(Choice { series, layout, limit: Duration::from_secs(seconds), words, command })
     }
 }
 
@@ -115,7 +120,7 @@ fn run_one(choice: &Choice) -> anyhow::Result<ExitCode> {
     let words: Option<Vec<_>> = choice.command.iter().map(|word| word.to_str().map(quote)).collect();
     let script = words.context("the command is no UTF-8")?.join(" ");
     let mut failed = None;
-    let guest = guest(choice.series, &kernel, choice.layout, &programs);
+    let guest = guest(choice, &kernel, &programs);
     let interrupt = Interrupt::watch()?;
     let limit = Limit { whole: choice.limit, silent: choice.limit };
     let ran = guest.run(script, limit, &interrupt, |line| {
@@ -135,7 +140,7 @@ fn run_one(choice: &Choice) -> anyhow::Result<ExitCode> {
 
 fn shell(choice: &Choice) -> anyhow::Result<ExitCode> {
     let Some((kernel, programs)) = prepare_one(choice.series)? else { return Ok(ExitCode::FAILURE) };
-    let guest = guest(choice.series, &kernel, choice.layout, &programs);
+    let guest = guest(choice, &kernel, &programs);
     guest.shell()?;
     guest.forget()?;
     Ok(ExitCode::SUCCESS)
@@ -176,15 +181,17 @@ fn test(arguments: &mut Parser) -> anyhow::Result<ExitCode> {
         println!("interrupted: every guest was ended");
         return Ok(ExitCode::from(INTERRUPTED));
     }
-    let right = examined.iter().filter(|one| one.is_right()).count();
-    println!("{right} of {number} guests as expected");
-    if record && right == number {
+    let right: Vec<_> = examined.into_iter().filter(Examined::is_right).collect();
+    let all = right.len() == number;
+    println!("{} of {number} guests as expected", right.len());
+    if record && !right.is_empty() {
         recorded::write(
-            examined.into_iter().filter_map(|one| Some((one.name, one.result.ok()?.record))).collect(),
+            right.into_iter().filter_map(|one| Some((one.name, one.result.ok()?.record))).collect(),
         )?;
-        println!("recorded; `cargo xtask readme` writes the table of kernels anew");
+        readme::write_kernels()?;
+        println!("these are recorded, and README.md has its table of kernels from them");
     }
-    Ok(if right == number { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// As a shell says it of a program that Ctrl-C ended.
@@ -194,14 +201,20 @@ fn candidates<'a>(
     chosen: &[&'static Series],
     kernels: &'a [Kernel],
     layouts: &[Layout],
-    programs: &'a [Program],
+    programs: &'a Programs,
 ) -> Vec<Candidate<'a>> {
     let pairs = chosen.iter().zip(kernels);
     let all =
         pairs.flat_map(|(series, kernel)| layouts.iter().map(move |layout| (series.name, kernel, *layout)));
     let candidate = |(name, kernel, layout): (&'static str, _, Layout)| Candidate {
         kernel: name,
-        guest: Guest { name: format!("{name}-{}", layout.name()), kernel, layout, programs },
+        guest: Guest {
+            name: format!("{name}-{}", layout.name()),
+            kernel,
+            layout,
+            words: String::new(),
+            programs: programs.of(kernel.machine),
+        },
     };
     all.map(candidate).collect()
 }
@@ -214,10 +227,10 @@ pub const IN_TEST: &str = "the same on other kernels, in guests";
 /// Where qemu or the kernels cannot be had, nothing runs, and that is said aloud; where CI is set it is an error.
 pub fn in_test(log: &Log, interrupt: &Interrupt, counts: &mut Counts) -> anyhow::Result<Counts> {
     let fetched = (|| {
-        if let Some(need) = packages::missing_for_guests() {
+        if let Some(need) = packages::missing_for_guests(&Machine::ALL) {
             (need.install)(log)?;
         }
-        base::fetch(log)?;
+        Machine::ALL.iter().try_for_each(|machine| base::fetch(*machine, log))?;
         SERIES.iter().map(|series| series.fetch(log)).collect::<anyhow::Result<Vec<_>>>()
     })();
     let kernels = match fetched {
@@ -232,7 +245,7 @@ pub fn in_test(log: &Log, interrupt: &Interrupt, counts: &mut Counts) -> anyhow:
             return Ok(skipped);
         }
     };
-    let programs = programs::build(log)?;
+    let programs = built(&Machine::ALL, log)?;
     let recorded = Some(recorded::read()?);
     let matrix = Matrix { extent: Extent::Chosen, at_once: matrix::AT_ONCE, recorded, interrupt };
     log.note(&matrix::heading())?;
@@ -252,14 +265,37 @@ pub fn in_test(log: &Log, interrupt: &Interrupt, counts: &mut Counts) -> anyhow:
     Ok(own)
 }
 
+/// Our programs for each machine.
+struct Programs(Vec<(Machine, Vec<Program>)>);
+
+impl Programs {
+    fn of(&self, machine: Machine) -> &[Program] {
+        self.0.iter().find(|(built, _)| *built == machine).map_or(&[], |(_, programs)| programs)
+    }
+}
+
+impl Outcome for Programs {
+    fn note(&self) -> String {
+        String::new()
+    }
+}
+
+fn built(machines: &[Machine], log: &Log) -> anyhow::Result<Programs> {
+    let build = |machine: &Machine| Ok((*machine, programs::build(*machine, log)?));
+    machines.iter().map(build).collect::<anyhow::Result<_>>().map(Programs)
+}
+
 /// Installs, fetches and builds what guests need.
 fn prepare(
     chosen: &[&Series],
     steps: impl FnOnce(usize) -> anyhow::Result<Steps>,
-) -> anyhow::Result<Option<(Vec<Kernel>, Vec<Program>)>> {
-    let needs: Vec<_> = packages::missing_for_guests().into_iter().collect();
+) -> anyhow::Result<Option<(Vec<Kernel>, Programs)>> {
+    let of = |machine: &Machine| chosen.iter().any(|series| series.machine == *machine);
+    let machines: Vec<_> = Machine::ALL.into_iter().filter(of).collect();
+    let needs: Vec<_> = packages::missing_for_guests(&machines).into_iter().collect();
     let mut steps = steps(needs.len() + chosen.len() + 2)?;
-    if !setup::install(needs, &mut steps) || steps.run("base packages for guests", base::fetch).is_none() {
+    let packages = |log: &Log| machines.iter().try_for_each(|machine| base::fetch(*machine, log));
+    if !setup::install(needs, &mut steps) || steps.run("base packages for guests", packages).is_none() {
         return Ok(None);
     }
     let mut kernels = Vec::new();
@@ -268,17 +304,18 @@ fn prepare(
         let Some(kernel) = steps.run(&name, |log| series.fetch(log)) else { return Ok(None) };
         kernels.push(kernel);
     }
-    Ok(Some(kernels).zip(steps.run("build of the static programs", programs::build)))
+    Ok(Some(kernels).zip(steps.run("build of the static programs", |log| built(&machines, log))))
 }
 
 /// For one guest, with the steps on stderr: stdout is the guest's.
-fn prepare_one(series: &Series) -> anyhow::Result<Option<(Kernel, Vec<Program>)>> {
+fn prepare_one(series: &Series) -> anyhow::Result<Option<(Kernel, Programs)>> {
     let prepared = prepare(&[series], Steps::on_stderr)?;
     Ok(prepared.and_then(|(mut kernels, programs)| kernels.pop().zip(Some(programs))))
 }
 
-fn guest<'a>(series: &Series, kernel: &'a Kernel, layout: Layout, programs: &'a [Program]) -> Guest<'a> {
+fn guest<'a>(choice: &Choice, kernel: &'a Kernel, programs: &'a Programs) -> Guest<'a> {
     // Two at once must not write to the same files.
-    let name = format!("{}-{}-{}", series.name, layout.name(), std::process::id());
-    Guest { name, kernel, layout, programs }
+    let name = format!("{}-{}-{}", choice.series.name, choice.layout.name(), std::process::id());
+    let programs = programs.of(kernel.machine);
+    Guest { name, kernel, layout: choice.layout, words: choice.words.clone(), programs }
 }

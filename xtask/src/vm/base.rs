@@ -7,6 +7,7 @@ use anyhow::Context;
 
 use super::cpio::Archive;
 use super::kernel::{empty, list, unpack};
+use super::machine::Machine;
 use crate::setup::apt::{Suite, Trust};
 use crate::step::Log;
 
@@ -21,37 +22,42 @@ const PACKAGES: &[&str] =
 const FILES: &[&str] = &["bin/busybox", "sbin/mke2fs", "sbin/mkfs.ext4", "etc/mke2fs.conf"];
 
 /// Where the packages are unpacked.
-fn folder() -> anyhow::Result<PathBuf> {
-    Ok(super::cache()?.join("base"))
+fn folder(machine: Machine) -> anyhow::Result<PathBuf> {
+    let name = match machine {
+        Machine::X86_64 => "base".to_owned(),
+        Machine::Aarch64 => format!("base-{}", machine.debian()),
+    };
+    Ok(super::cache()?.join(name))
 }
 
 /// Whether they were fetched before.
-pub fn is_kept() -> anyhow::Result<bool> {
-    Ok(folder()?.is_dir())
+pub fn is_kept(machine: Machine) -> anyhow::Result<bool> {
+    Ok(folder(machine)?.is_dir())
 }
 
 /// Fetches them.
-pub fn fetch(log: &Log) -> anyhow::Result<()> {
+pub fn fetch(machine: Machine, log: &Log) -> anyhow::Result<()> {
     let _turn = super::fetching()?;
-    if is_kept()? {
+    if is_kept(machine)? {
         return Ok(());
     }
-    let scratch = folder()?.with_extension("unpacking");
+    let folder = folder(machine)?;
+    let scratch = folder.with_extension("unpacking");
     empty(&scratch)?;
-    let suite = Suite::open(SUITE, &super::cache()?.join("apt"), Trust::Signature)?;
+    let suite = Suite::open(SUITE, machine.debian(), &super::cache()?.join("apt"), Trust::Signature)?;
     suite.update(log)?;
     let wanted: Vec<_> = PACKAGES.iter().map(|&name| name.to_owned()).collect();
     unpack(&suite, &wanted, &scratch, log)?;
-    fs::rename(&scratch, folder()?).context("could not put the packages in their place")
+    fs::rename(&scratch, folder).context("could not put the packages in their place")
 }
 
 /// The guest's root without the job.
-pub fn archive() -> anyhow::Result<Vec<u8>> {
-    const LIBRARIES: &str = "lib/x86_64-linux-gnu";
-    let root = folder()?;
+pub fn archive(machine: Machine) -> anyhow::Result<Vec<u8>> {
+    let (libraries, (loader_folder, loader)) = (machine.libraries(), machine.loader());
+    let root = folder(machine)?;
     let mut archive = Archive::default();
     for path in [
-        "bin", "dev", "etc", "lib", LIBRARIES, "lib64", "proc", "root", "run", "sbin", "sys", "tmp", "usr",
+        "bin", "dev", "etc", "lib", libraries, "lib64", "proc", "root", "run", "sbin", "sys", "tmp", "usr",
         "usr/bin", "usr/sbin", "var", "var/lib", "vm",
     ] {
         archive.directory(path);
@@ -62,12 +68,12 @@ pub fn archive() -> anyhow::Result<Vec<u8>> {
     for file in FILES {
         archive.copy(file, &root.join(file))?;
     }
-    archive.link("lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2");
+    archive.link(&format!("{loader_folder}/{loader}"), &format!("/{libraries}/{loader}"));
     // Some packages of this release have their libraries below /usr, where both are one on an installed system.
-    for place in [root.join(LIBRARIES), root.join("usr").join(LIBRARIES)] {
+    for place in [root.join(libraries), root.join("usr").join(libraries)] {
         for library in list(&place)?.into_iter().filter(|path| !path.is_dir()) {
             let name = library.file_name().and_then(|name| name.to_str()).context("a library's name")?;
-            archive.copy(&format!("{LIBRARIES}/{name}"), &library)?;
+            archive.copy(&format!("{libraries}/{name}"), &library)?;
         }
     }
     Ok(archive.finish())

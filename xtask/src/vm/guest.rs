@@ -15,12 +15,11 @@ use nix::sys::signal::Signal;
 
 use super::initramfs::{self, Job};
 use super::kernel::Kernel;
+use super::machine::Machine;
 use super::programs::Program;
 use super::{Layout, kernel};
 use crate::host;
 use crate::interrupt::Interrupt;
-
-const QEMU: &str = "qemu-system-x86_64";
 
 /// What is to be run where.
 pub struct Guest<'a> {
@@ -30,6 +29,8 @@ pub struct Guest<'a> {
     pub kernel: &'a Kernel,
     /// Which hierarchies it has.
     pub layout: Layout,
+    /// More words for its kernel, as `lockdown=integrity`.
+    pub words: String,
     /// Our programs.
     pub programs: &'a [Program],
 }
@@ -127,6 +128,8 @@ impl Guest<'_> {
         let folder = self.folder();
         kernel::empty(&folder)?;
         let files = Files {
+            machine: self.kernel.machine,
+            words: self.words.clone(),
             image: self.kernel.image.clone(),
             initramfs: folder.join("initramfs"),
             console: folder.join("console"),
@@ -147,6 +150,8 @@ fn exit_status(line: &[u8]) -> Option<u8> {
 
 /// The files of one guest.
 struct Files {
+    machine: Machine,
+    words: String,
     image: PathBuf,
     initramfs: PathBuf,
     console: PathBuf,
@@ -163,20 +168,27 @@ impl Files {
     /// The kernel's console goes to a file, the job's port is our stdin and stdout: neither is mixed into the other.
     fn command(&self, person: bool) -> Command {
         let parent = nix::unistd::getpid();
-        let mut command = Command::new(QEMU);
+        let mut command = Command::new(self.machine.qemu());
+        let [console, _] = self.machine.ports();
         command
             // One thread for both processors: with two, a processor may run into a breakpoint that the other has just
             // taken back while it switched a tracepoint on or off (seen: "Oops: int3" in try_to_wake_up, qemu 7.2).
-            .args(["-M", "q35", "-cpu", "max", "-smp", "2", "-m", "1024", "-accel", "tcg,thread=single"])
-            .args(["-display", "none", "-no-reboot", "-nodefaults", "-serial"])
-            .arg(format!("file:{}", self.console.display()))
+            .args(["-smp", "2", "-m", "1024", "-accel", "tcg,thread=single"])
+            .args(["-display", "none", "-no-reboot", "-nodefaults", "-chardev"])
+            .arg(format!("file,id=console,path={}", self.console.display()))
             .args(["-chardev", if person { "stdio,id=job,signal=off" } else { "stdio,id=job" }])
-            .args(["-serial", "chardev:job", "-kernel"])
+            .args(self.machine.board())
+            .arg("-kernel")
             .arg(&self.image)
             .arg("-initrd")
             .arg(&self.initramfs)
+            .arg("-append")
             // An oops ends the guest: it is the worst thing an observer of the kernel can cause.
-            .args(["-append", "console=ttyS0 quiet panic=-1 oops=panic rdinit=/init nokaslr mitigations=off tsc=reliable no_timer_check random.trust_cpu=on"]);
+            .arg(format!(
+                "console={console} quiet panic=-1 oops=panic rdinit=/init nokaslr mitigations=off random.trust_cpu=on {} {}",
+                self.machine.kernel_line(),
+                self.words,
+            ));
         let with_us = move || {
             prctl::set_pdeathsig(Signal::SIGKILL)?;
             if nix::unistd::getppid() != parent {

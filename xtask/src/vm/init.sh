@@ -1,6 +1,6 @@
 #!/bin/busybox sh
 # The first process of a guest: mounts what the agent and the lab expect, runs /vm/job, tells its status on the second
-# serial port, powers off. /vm/layout says which cgroup hierarchies are wanted, /vm/mode whether there is a person.
+# serial port (/vm/port), powers off. /vm/layout says which cgroup hierarchies are wanted, /vm/mode whether there is a person.
 
 /bin/busybox --install -s /bin
 export PATH=/vm/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root FREEZER_LAB_EMULATED=1
@@ -44,7 +44,7 @@ for controller in $(cat $v2/cgroup.controllers); do
 done
 
 cd /root || exit
-port=/dev/ttyS1
+port=/dev/$(cat /vm/port)
 if [ "$(cat /vm/mode)" = shell ]; then
     stty -F $port sane 115200
     setsid -c sh -l <$port >$port 2>&1

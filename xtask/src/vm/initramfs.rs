@@ -25,7 +25,7 @@ pub fn write(
     layout: Layout,
     job: &Job,
 ) -> anyhow::Result<()> {
-    let mut whole = base::archive()?;
+    let mut whole = base::archive(kernel.machine)?;
     let mut own = Archive::default();
     for path in ["vm/bin", "vm/bin/tests", "vm/modules"] {
         own.directory(path);
@@ -45,6 +45,7 @@ pub fn write(
         Job::Shell => ("shell", ""),
     };
     own.file("vm/mode", mode.as_bytes());
+    own.file("vm/port", kernel.machine.ports()[1].as_bytes());
     own.file("vm/layout", layout.name().as_bytes());
     own.file("vm/job", script.as_bytes());
     whole.extend(own.finish());

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
+use super::machine::Machine;
 use crate::setup::apt::{Suite, Trust};
 use crate::step::{Log, Outcome};
 
@@ -16,24 +17,29 @@ pub struct Series {
     pub name: &'static str,
     /// The suite that has it.
     pub suite: &'static str,
+    /// What it runs on.
+    pub machine: Machine,
 }
 
-/// All that are tried. The last is whatever Debian's backports have at the time it is fetched.
+/// All that are tried. 7.x is whatever Debian's backports have at the time it is fetched.
 pub const SERIES: &[Series] = &[
-    Series { name: "5.10", suite: "bullseye" },
-    Series { name: "6.1", suite: "bookworm" },
-    Series { name: "6.12", suite: "trixie" },
-    Series { name: "7.x", suite: "trixie-backports" },
+    Series { name: "5.10", suite: "bullseye", machine: Machine::X86_64 },
+    Series { name: "6.1", suite: "bookworm", machine: Machine::X86_64 },
+    Series { name: "6.12", suite: "trixie", machine: Machine::X86_64 },
+    Series { name: "7.x", suite: "trixie-backports", machine: Machine::X86_64 },
+    Series { name: "6.12-arm64", suite: "trixie", machine: Machine::Aarch64 },
 ];
 
 /// Depends on the newest kernel of a suite; of Debian's kernels the cloud ones have the fewest modules, and what a guest
 /// needs built in.
-const NEWEST: &str = "linux-image-cloud-amd64";
+const NEWEST: &str = "linux-image-cloud-";
 
 /// A fetched kernel.
 pub struct Kernel {
     /// Its release, as `uname -r` says it.
     pub release: String,
+    /// What it runs on.
+    pub machine: Machine,
     /// The file to boot.
     pub image: PathBuf,
     /// The folder of its modules.
@@ -68,7 +74,12 @@ impl Series {
     pub fn kept(&self) -> anyhow::Result<Option<Kernel>> {
         let folder = self.folder()?;
         let Ok(release) = fs::read_to_string(folder.join("release")) else { return Ok(None) };
-        Ok(Some(Kernel { release, image: folder.join("vmlinuz"), modules: folder.join("modules") }))
+        Ok(Some(Kernel {
+            release,
+            machine: self.machine,
+            image: folder.join("vmlinuz"),
+            modules: folder.join("modules"),
+        }))
     }
 
     /// Fetches it. Which release that is, is decided by the suite now, and stays until the folder is deleted.
@@ -80,9 +91,10 @@ impl Series {
         let folder = self.folder()?;
         let scratch = folder.with_extension("unpacking");
         empty(&scratch)?;
-        let suite = Suite::open(self.suite, &super::cache()?.join("apt"), Trust::Signature)?;
+        let suite =
+            Suite::open(self.suite, self.machine.debian(), &super::cache()?.join("apt"), Trust::Signature)?;
         suite.update(log)?;
-        let image = first(&suite, NEWEST, "linux-image-")?;
+        let image = first(&suite, &format!("{NEWEST}{}", self.machine.debian()), "linux-image-")?;
         // From 7.x on the image itself is in a package of its own, and so are the modules.
         let mut wanted = vec![image.clone()];
         for part in ["linux-binary-", "linux-modules-"] {

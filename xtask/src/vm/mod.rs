@@ -11,6 +11,7 @@ mod findings;
 pub mod guest;
 pub mod initramfs;
 pub mod kernel;
+pub mod machine;
 pub mod matrix;
 mod modules;
 pub mod programs;

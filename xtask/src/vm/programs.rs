@@ -1,14 +1,14 @@
 //! Our programs as guests run them: static, for a guest has no libraries of ours.
 
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
 
+use super::machine::Machine;
 use crate::host;
+use crate::setup::core_source::Compiler;
 use crate::step::Log;
-
-const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// A profile of its own: emulated, an unoptimised agent is slow enough to miss what it looks for.
 const PROFILE: &str = "guest";
@@ -23,23 +23,13 @@ const TESTS: &[&str] = &["kernel_selftests", "kernel_suspend"];
 pub type Program = (String, PathBuf);
 
 /// Builds them.
-pub fn build(log: &Log) -> anyhow::Result<Vec<Program>> {
-    let cargo = |what: &str| {
-        let mut command = host::cargo();
-        command
-            .env(
-                "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS",
-                "-C target-feature=+crt-static -C relocation-model=static",
-            )
-            .args([what, "--locked", "--target", TARGET, "--profile", PROFILE])
-            .args(["-p", "freezer-agent", "-p", "freezer-lab"]);
-        command
-    };
-    log.run(cargo("build").arg("--bins"))?;
-    let folder = host::target().join(TARGET).join(PROFILE);
+pub fn build(machine: Machine, log: &Log) -> anyhow::Result<Vec<Program>> {
+    let cargo = |what: &str| command(machine, what);
+    log.run(cargo("build")?.arg("--bins"))?;
+    let folder = target(machine).join(machine.target()).join(PROFILE);
     let mut programs: Vec<_> = PROGRAMS.iter().map(|&name| (name.to_owned(), folder.join(name))).collect();
 
-    let mut tests = cargo("test");
+    let mut tests = cargo("test")?;
     tests.args(["--no-run", "--message-format=json"]).args(TESTS.iter().flat_map(|name| ["--test", name]));
     let output =
         tests.stdin(Stdio::null()).stderr(log.handle()?).output().context("could not start cargo")?;
@@ -51,6 +41,35 @@ pub fn build(log: &Log) -> anyhow::Result<Vec<Program>> {
         programs.push((format!("tests/{name}"), file));
     }
     Ok(programs)
+}
+
+/// cargo, for static programs of a machine.
+fn command(machine: Machine, what: &str) -> anyhow::Result<Command> {
+    let mut command = host::cargo();
+    let flags = "-C target-feature=+crt-static -C relocation-model=static";
+    let variable = machine.target().to_uppercase().replace('-', "_");
+    command
+        .env(format!("CARGO_TARGET_{variable}_RUSTFLAGS"), flags)
+        .env("CARGO_TARGET_DIR", target(machine))
+        .args([what, "--locked", "--target", machine.target(), "--profile", PROFILE])
+        .args(["-p", "freezer-agent", "-p", "freezer-lab"]);
+    if machine == Machine::Aarch64 {
+        command.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc");
+        let precompiled = Compiler::find()?.sysroot.join("lib/rustlib").join(machine.target());
+        if !precompiled.is_dir() {
+            // From the source that the eBPF target needs anyway: rustup's server may be out of reach.
+            command.env("RUSTC_BOOTSTRAP", "1").args(["-Z", "build-std=std,panic_abort"]);
+        }
+    }
+    Ok(command)
+}
+
+/// A folder of its own for another architecture: `RUSTC_BOOTSTRAP` would have cargo build all again at every turn.
+fn target(machine: Machine) -> PathBuf {
+    match machine {
+        Machine::X86_64 => host::target(),
+        Machine::Aarch64 => host::target().join("xtask/arm64"),
+    }
 }
 
 /// The test program that cargo says it built: its name ends in a number of cargo's own. The few words wanted are read

@@ -6,7 +6,7 @@
 //! Confirm by hand: `/proc/TID/stat` flags have 0x4 (`PF_EXITING`); `/proc/TID/stack` shows `do_exit`.
 //!
 //! A thread of a process that dumps its core waits, before it goes, for the thread that writes the dump
-//! (state `I` in `do_exit` or `coredump_task_exit`; v2 only, for v1 freezes it in place).
+//! (state `I` in `do_exit` or `coredump_task_exit`, `D` before 5.16; v2 only, for v1 freezes it in place or skips it).
 //!
 //! Release: wait. If it does not move, its stack says what it waits for.
 //!
@@ -36,10 +36,21 @@ pub fn judge(case: &Case<'_>) -> Option<Finding> {
     })
 }
 
+impl Case<'_> {
+    /// A dying thread that waits for a core dump, since 5.16.
+    fn idles_for_dump(&self) -> bool {
+        self.task().state == TaskState::Idle && self.at(Mechanism::CoredumpThread)
+    }
+
+    /// The same before 5.16 (kernel/exit.c, `exit_mm`, a part of `do_exit`), where it sleeps uninterruptibly.
+    pub fn waits_for_dump(&self) -> bool {
+        self.task().state == TaskState::Uninterruptible && self.innermost(Mechanism::CoredumpThread)
+    }
+}
+
 /// It is dead but for its memory, which the thread that dumps core still reads.
 fn coredump(case: &Case<'_>) -> Option<Finding> {
-    let task = case.task();
-    if task.state != TaskState::Idle || task.kernel_thread || !case.at(Mechanism::CoredumpThread) {
+    if case.task().kernel_thread || !(case.idles_for_dump() || case.waits_for_dump()) {
         return None;
     }
     let dumper = threads::others(case)
