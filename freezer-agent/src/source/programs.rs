@@ -69,6 +69,10 @@ fn fentry(ebpf: &mut Ebpf, types: &Btf, target: &str) -> Result<(), ProgramError
 
 fn kprobe(ebpf: &mut Ebpf, target: &str) -> Result<(), ProgramError> {
     refuse("kprobe")?;
+    if cfg!(not(target_arch = "x86_64")) {
+        let why = "the object's kprobes read the registers of x86_64";
+        return Err(ProgramError::IOError(std::io::Error::other(why)));
+    }
     let program: &mut KProbe =
         program(ebpf, &format!("kprobe_{}", target.trim_start_matches('_')))?.try_into()?;
     program.load()?;
