@@ -14,6 +14,8 @@ use crate::worker::is_asked;
 
 /// How often the request is looked for.
 const PAUSE: Duration = Duration::from_millis(1);
+/// Longer than any agent is let run.
+const FOR_EVER: Duration = Duration::from_secs(600);
 
 /// A task, and what must be so of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,8 +24,8 @@ pub enum Premise {
     Starved {
         /// Thread id.
         tid: i32,
-        /// Until so long after the request.
-        until: Duration,
+        /// Until so long after the request; `None`: until the agent has ended.
+        until: Option<Duration>,
     },
     /// It is at work in the kernel.
     AtWork {
@@ -54,7 +56,8 @@ impl Premise {
     /// The moment after the request at which it is looked at.
     fn when(&self) -> Duration {
         match *self {
-            Self::Starved { until, .. } | Self::AtWork { until, .. } => until,
+            Self::Starved { until, .. } => until.unwrap_or(FOR_EVER),
+            Self::AtWork { until, .. } => until,
             Self::Stuck { by, .. } | Self::Inside { by, .. } => by,
         }
     }
@@ -81,6 +84,9 @@ impl fmt::Display for Premise {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ms = self.when().as_millis();
         match self {
+            Self::Starved { tid, until: None } => {
+                write!(f, "task {tid} got a CPU while the agent was at work")
+            }
             Self::Starved { tid, .. } => write!(f, "task {tid} got a CPU within {ms} ms of the request"),
             Self::AtWork { tid, .. } => {
                 write!(f, "the work of task {tid} was over {ms} ms after the request")

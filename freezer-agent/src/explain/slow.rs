@@ -252,8 +252,10 @@ fn by_looks<'a>(spent: Spent, own: &[(u64, &'a Blocker)], took: u64, limit_ns: u
     }
     covered.retain(|&(cause, _)| fits(cause, spent, limit_ns));
     let (best, _) = covered.into_iter().max_by_key(|&(_, ns)| ns)?;
-    // Its last word: a chain is longest when nothing moves any more.
-    own.iter().rev().find(|(_, blocker)| blocker.cause == best).map(|&(_, blocker)| blocker)
+    // Its last word, for a chain is longest when nothing moves any more; but what it waited for may have ended under the
+    // very last look.
+    let of_cause = || own.iter().rev().map(|&(_, blocker)| blocker).filter(|blocker| blocker.cause == best);
+    of_cause().find(|blocker| !blocker.waits_for.is_empty()).or_else(|| of_cause().next())
 }
 
 /// Whether a look's cause agrees with what the events say the task spent its time on.

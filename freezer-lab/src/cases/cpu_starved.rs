@@ -21,7 +21,7 @@ pub(super) const CASE: Case = Case {
     hierarchies: &Hierarchy::BOTH,
     set_up: |scene, place| {
         let cgroup = place.cgroup(scene)?;
-        let (blocker, hog) = starved(scene, &cgroup, Duration::from_secs(5))?;
+        let (blocker, hog) = starved(scene, &cgroup, Duration::from_secs(20))?;
         let tid = blocker.tid;
         let stage = Stage {
             limit: LIMIT,
@@ -29,7 +29,7 @@ pub(super) const CASE: Case = Case {
             taken_cpu: Some(super::last_cpu()),
             ..Stage::stuck(cgroup, vec![blocker])
         };
-        Ok(stage.provided(Premise::Starved { tid, until: LIMIT * 9 / 10 }))
+        Ok(stage.provided(Premise::Starved { tid, until: None }))
     },
 };
 

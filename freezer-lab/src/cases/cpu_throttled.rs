@@ -27,7 +27,7 @@ pub(super) const CASE: Case = Case {
         let tid = scene[task].pid();
         let blocker = Expected::main_of(scene, task, "cpu-throttled").waits_for([Holder::Cgroup(limited)]);
         let stage = Stage { limit: LIMIT, ..Stage::stuck(cgroup, vec![blocker]) };
-        Ok(stage.provided(Premise::Starved { tid, until: LIMIT * 9 / 10 }))
+        Ok(stage.provided(Premise::Starved { tid, until: Some(LIMIT * 9 / 10) }))
     },
 };
 

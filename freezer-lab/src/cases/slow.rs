@@ -135,7 +135,7 @@ pub(super) const QUOTA: Case = Case {
         let tid = scene[task].pid();
         let expected = Expected::main_of(scene, task, "cpu-throttled").waits_for([Holder::Cgroup(limited)]);
         let stage = Stage::slow(cgroup, vec![Slow::new(expected)]);
-        Ok(stage.provided(Premise::Starved { tid, until: STILL_SLOW }))
+        Ok(stage.provided(Premise::Starved { tid, until: Some(STILL_SLOW) }))
     },
 };
 
@@ -147,7 +147,7 @@ pub(super) const STARVED: Case = Case {
     set_up: |scene, place| {
         let cgroup = place.cgroup(scene)?;
         let (expected, hog) = cpu_starved::starved(scene, &cgroup, A_WHILE)?;
-        let premise = Premise::Starved { tid: expected.tid, until: STILL_SLOW };
+        let premise = Premise::Starved { tid: expected.tid, until: Some(STILL_SLOW) };
         let stage = Stage {
             trigger: Some(hog),
             taken_cpu: Some(super::last_cpu()),

@@ -1,6 +1,7 @@
 //! Where the time went, by made-up timelines and looks.
 
 use super::*;
+use crate::explain::WaitsFor;
 use crate::model::TaskState;
 
 const MS: u64 = 1_000_000;
@@ -74,6 +75,18 @@ fn the_cause_that_covers_most_of_the_time_is_told() {
     let looks =
         [look(100, 1, Cause::FuseRequest), look(200, 1, Cause::LockHeld), look(400, 1, Cause::LockHeld)];
     assert_eq!(judge(&[task(1, 500, asleep(500))], &looks), [(1, Cause::LockHeld)]);
+}
+
+#[test]
+fn a_look_that_came_as_the_wait_ended_does_not_hide_whom_it_was_for() {
+    let mut named = look(200, 1, Cause::FuseRequest);
+    let server = WaitsFor::Mount { path: "/mnt".into(), fstype: "fuse".into(), source: "fs".into() };
+    named.blockers[0].waits_for = vec![server.clone()];
+    let looks = [look(100, 1, Cause::FuseRequest), named, look(400, 1, Cause::FuseRequest)];
+    let tasks = [task(1, 405, asleep(405))];
+    let seen =
+        Seen { requested_at: 0, tasks: &tasks, looks: &looks, samples: &HashMap::new(), blocking: &[] };
+    assert_eq!(slow(&seen, 100 * MS)[0].waits_for, [server]);
 }
 
 #[test]
