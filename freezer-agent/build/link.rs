@@ -21,6 +21,11 @@ pub fn statically() {
     if env::var("FREEZER_AGENT_LINK").is_ok_and(|how| how == "dynamic") {
         return;
     }
+    // Who asks rustc for a static program has his own flags, which do not go with these (xtask/src/vm/programs.rs).
+    let features = env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
+    if features.split(',').any(|feature| feature == "crt-static") {
+        return;
+    }
     let Some(folder) = env::var_os("OUT_DIR").map(|out| Path::new(&out).join("archives")) else { return };
     if scripts(&folder).is_some() {
         println!("cargo::rustc-link-arg-bins=-static-pie");
