@@ -2,7 +2,7 @@
 //!
 //! Whatever happens it is undone. The kernel thaws all tasks before a freeze that failed returns, and when the descriptor
 //! of `/dev/snapshot` is closed, be it by `kill -9`. What is set meanwhile in `/sys/power` is put back by the agent, or,
-//! where it was killed, by a process that does nothing else ([`Borrowed`]).
+//! where it was killed, by a process that does nothing else (`Borrowed`).
 
 use std::fs::{self, File};
 use std::io;
