@@ -32,7 +32,7 @@ enum Command {
         #[arg(long)]
         raw: bool,
     },
-    /// Set a case up and hold it until Ctrl-C or the end of stdin; a line on stdin begins what does not last
+    /// Set a case up and hold it until Ctrl-C or the end of a terminal or pipe on stdin; a line there begins what does not last
     Hold(Choice),
     /// Every case on every freezer it can occur on, through the agent; fails unless all is right
     All(all::Options),

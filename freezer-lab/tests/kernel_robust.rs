@@ -121,7 +121,7 @@ fn thousands_of_blockers_are_one_screen_and_all_in_json() {
             assert!(begun.elapsed() < Duration::from_secs(8), "{command} took {:?}", begun.elapsed());
             assert_eq!(text.code(), 3, "{}", text.stderr);
             let lines = text.stdout.lines().count();
-            assert!(lines <= 80, "{lines} lines:\n{}", text.stdout);
+            assert!((20..=50).contains(&lines), "{lines} lines:\n{}", text.stdout);
 
             let document =
                 support::agent(command, &cgroup, &[more, &["--json"]].concat()).json().expect("JSON");

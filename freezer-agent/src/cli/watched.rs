@@ -95,11 +95,11 @@ pub async fn freeze(
         let course = Course { elapsed_ns, ..course.of_the_slow(&document.slow) };
         save(facts, Some(&course), file)?;
     }
+    // Before the kernel side is taken down, which nobody need wait for.
+    output::bytes(&rendered)?;
     if args.timings {
         timings(span, &session, known_at, &ended, &mut witness);
     }
-    // Before the kernel side is taken down, which nobody need wait for.
-    output::bytes(&rendered)?;
     Ok(ended)
 }
 

@@ -3,6 +3,8 @@
 use super::{Case, Expected, STUCK, Stage};
 use crate::Job;
 use crate::cgroup::Hierarchy;
+use crate::error::Result;
+use crate::scene::{Scene, WorkerId};
 use crate::{proc, wait};
 
 pub(super) const CASE: Case = Case {
@@ -14,11 +16,19 @@ pub(super) const CASE: Case = Case {
         let task = scene.worker(&Job::LookThroughMuch)?;
         scene[task].put_in(&cgroup)?;
         let blocker = Expected::main_of(scene, task, "kernel-work");
-        Ok(Stage::stuck(cgroup, vec![blocker]).after(move |scene| {
-            let pid = scene[task].pid();
-            let before = proc::system_ticks(pid);
-            scene[task].go()?;
-            wait::became(STUCK, "busy in the kernel", pid, || proc::system_ticks(pid) > before)
-        }))
+        Ok(Stage::stuck(cgroup, vec![blocker]).after(move |scene| set_to_work(scene, task)))
     },
 };
+
+/// The times of a process are scaled from samples (kernel/sched/cputime.c, `cputime_adjust`): with the first sample those
+/// of its start may come to light. So many clock ticks are only spent at work.
+const AT_WORK: u64 = 5;
+
+/// Gives it the word, and returns once its system call has begun.
+pub(super) fn set_to_work(scene: &mut Scene, task: WorkerId) -> Result<()> {
+    let pid = scene[task].pid();
+    let before = proc::system_ticks(pid).unwrap_or_default();
+    scene[task].go()?;
+    let at_work = || proc::system_ticks(pid).is_some_and(|ticks| ticks >= before + AT_WORK);
+    wait::became(STUCK, "busy in the kernel", pid, at_work)
+}

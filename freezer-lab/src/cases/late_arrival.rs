@@ -1,5 +1,6 @@
 //! Tasks that are moved into the cgroup while it is freezing. Something else keeps the freeze open until then.
 
+use std::thread;
 use std::time::Duration;
 
 use super::{Case, Expected, Holder, Place, Stage};
@@ -14,6 +15,10 @@ use crate::worker::tasks;
 /// Long enough for a move on a loaded machine: it waits for a grace period (kernel/cgroup/cgroup.c,
 /// `cgroup_attach_lock`).
 const LIMIT: Duration = Duration::from_millis(900);
+
+/// /proc tells the start of a task in clock ticks of 10 ms: of one as young as that it does not tell whether it was there
+/// before the freeze.
+const OLD_ENOUGH: Duration = Duration::from_millis(30);
 
 /// It waits for a FUSE server, and that it came late changes nothing about it.
 pub(super) const STUCK: Case = Case {
@@ -86,5 +91,7 @@ fn move_in(scene: &mut Scene, cgroup: &Cgroup, late: WorkerId) -> Result<()> {
     let path = cgroup.path().to_path_buf();
     let job = tasks::Job::MoveWhenAsked { asked: path.clone(), to: path, pid: scene[late].pid() };
     let mover = scene.worker(&Job::Tasks(job))?;
-    scene[mover].go()
+    scene[mover].go()?;
+    thread::sleep(OLD_ENOUGH);
+    Ok(())
 }

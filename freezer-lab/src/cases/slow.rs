@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{Case, Expected, Holder, Place, STUCK, Slow, Stage, cpu_starved, cpu_throttled};
+use super::{Case, Expected, Holder, Place, STUCK, Slow, Stage, cpu_starved, cpu_throttled, kernel_work};
 use crate::cgroup::{Cgroup, Hierarchy};
 use crate::error::Result;
 use crate::fuse::SILENT_NAME;
@@ -88,11 +88,9 @@ fn at_work(scene: &mut Scene, place: &Place, job: slow::Job, call: &'static str)
     let expected = Expected::main_of(scene, task, "kernel-work");
     let pid = scene[task].pid();
     let stage = Stage::slow(cgroup, vec![Slow::new(expected).saying(call)]);
-    Ok(stage.provided(Premise::AtWork { tid: pid, until: STILL_SLOW }).after(move |scene| {
-        let before = proc::system_ticks(pid);
-        scene[task].go()?;
-        wait::became(STUCK, "busy in the kernel", pid, || proc::system_ticks(pid) > before)
-    }))
+    Ok(stage
+        .provided(Premise::AtWork { tid: pid, until: STILL_SLOW })
+        .after(move |scene| kernel_work::set_to_work(scene, task)))
 }
 
 /// A process that exits, and is gone at last.
