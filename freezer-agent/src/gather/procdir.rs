@@ -164,11 +164,22 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::joined::tests::task;
 
     #[test]
     fn the_start_time_is_found_behind_a_name_with_brackets_and_blanks() {
         let stat = b"30491 (a) b) D 1 30476 6411 0 -1 4194304 146 0 1 0 0 0 0 0 20 0 1 0 293306 3866624 516";
         assert_eq!(start_ticks(stat), Some(293_306));
+    }
+
+    #[test]
+    fn an_id_that_is_used_again_is_another_task() {
+        let host = ProcDir::host();
+        let this = host.process(host.own_pid().expect("an id"));
+        let ticks = start_ticks(&this.read("stat").expect("its stat")).expect("its start");
+        let started = |ticks: u64| TaskSnapshot { start_ns: ticks * 10_000_000, ..task(this.tid, 0) };
+        assert!(this.is_still(&started(ticks)));
+        assert!(!this.is_still(&started(ticks - 2)), "another that had this id before");
     }
 
     #[test]
