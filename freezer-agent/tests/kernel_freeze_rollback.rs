@@ -25,9 +25,10 @@ fn after_a_time_out_the_request_is_taken_back() {
         let json = freeze.json();
         assert_eq!(json["outcome"], "timed_out");
         assert_eq!((&json["state"], &json["restored"]), (&"THAWED".into(), &true.into()));
-        // In v1 /proc shows the stuck task as it shows a frozen one, so there the bound may include it.
-        let (at_most, total) = (json["tasks"]["frozen_at_most"].as_u64(), json["tasks"]["total"].as_u64());
-        assert!(at_most < total || hierarchy == Hierarchy::V1, "{json}");
+        // The stuck task tries its fault again and again: /proc shows it now asleep, now awake, and cannot always tell
+        // it from a frozen one. It never counts as surely frozen.
+        let (at_least, total) = (json["tasks"]["frozen_at_least"].as_u64(), json["tasks"]["total"].as_u64());
+        assert!(at_least < total, "{json}");
         assert!(!cgroup.is_requested());
     }
 }

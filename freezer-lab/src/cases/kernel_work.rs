@@ -1,9 +1,10 @@
 //! A system call that computes for seconds and never looks for signals.
 
-use super::{Case, Expected, STUCK, Stage};
+use super::{Case, Expected, STUCK, STUCK_FOR_GOOD, Stage};
 use crate::Job;
 use crate::cgroup::Hierarchy;
 use crate::error::Result;
+use crate::premise::Premise;
 use crate::scene::{Scene, WorkerId};
 use crate::{proc, wait};
 
@@ -16,7 +17,8 @@ pub(super) const CASE: Case = Case {
         let task = scene.worker(&Job::LookThroughMuch)?;
         scene[task].put_in(&cgroup)?;
         let blocker = Expected::main_of(scene, task, "kernel-work");
-        Ok(Stage::stuck(cgroup, vec![blocker]).after(move |scene| set_to_work(scene, task)))
+        let premise = Premise::AtWork { tid: scene[task].pid(), until: STUCK_FOR_GOOD };
+        Ok(Stage::stuck(cgroup, vec![blocker]).provided(premise).after(move |scene| set_to_work(scene, task)))
     },
 };
 
