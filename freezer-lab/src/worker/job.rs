@@ -153,9 +153,11 @@ impl Job {
                 after_ready(|| mount.serve())
             }
             Self::Stat(path) => after_ready(|| stat(&path)),
-            Self::Mkdir(path) => {
-                after_ready(|| fs::create_dir(&path).tried("make the directory", path.display()))
-            }
+            Self::Mkdir(path) => after_ready(|| {
+                // Whatever the server of a slow case says in the end.
+                fs::create_dir(&path).ok();
+                Ok(())
+            }),
             Self::Read(path) => with_open(&path, read),
             Self::ReadTwice(path) => read_twice(&path),
             Self::Fsync(path) => with_open(&path, File::sync_all),
