@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 
 use super::mountinfo::Mount;
@@ -16,6 +17,8 @@ use crate::explain::facts::{FanotifyMark, KnownBy, MarkedObject, SyscallFacts, U
 const PERMISSION: u64 = 0x10000 | 0x20000 | 0x40000 | 0x0010_0000;
 /// `RESOLVE_CACHED` of `linux/openat2.h` (5.12): fail where a lookup would have to ask a filesystem.
 const RESOLVE_CACHED: u64 = 0x20;
+/// How often a look-up in the cache is tried.
+const CACHED_TRIES: u32 = 5;
 
 /// The marks of a group that asks for leave; none where it does not. Printed by `fs/notify/fdinfo.c`,
 /// `fanotify_fdinfo`.
@@ -91,7 +94,11 @@ fn cached(proc: &ProcDir, root: &File, path: &[u8], kind: OFlag) -> Option<(Owne
     let how = OpenHow::new()
         .flags(OFlag::O_PATH | OFlag::O_CLOEXEC | kind)
         .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::from_bits_retain(RESOLVE_CACHED));
-    let file = openat2(root, path, how).ok()?;
+    let file = (0..CACHED_TRIES).find_map(|_| match openat2(root, path, how) {
+        // Also where a rename or a mount anywhere on the host came in between.
+        Err(Errno::EAGAIN) => None,
+        answer => Some(answer.ok()),
+    })??;
     let link = proc.own_link(file.as_raw_fd())?;
     Some((file, link))
 }
@@ -142,6 +149,9 @@ mod tests {
         let (file, link) = (dir.path().join("file"), dir.path().join("link"));
         std::fs::write(&file, "x").expect("written");
         std::os::unix::fs::symlink("file", &link).expect("a link");
+        // A link is followed from the cache only once its time of access is later than that of its making
+        // (relatime_need_update(), fs/inode.c), and these times are as coarse as the tick.
+        std::thread::sleep(std::time::Duration::from_millis(20));
         std::fs::metadata(&link).expect("looked up once: now the kernel has it in its cache");
         let call = SyscallFacts {
             name: "openat".to_owned(),
