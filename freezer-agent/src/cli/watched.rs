@@ -180,7 +180,7 @@ fn side_effects(
 ) -> Vec<SideEffect> {
     let mut found = harm::dumps_cut(dumps);
     found.extend(match document.state {
-        Some(FreezerState::Thawed) => harm::spins(&document.blockers),
+        Some(FreezerState::Thawed) => harm::spins(witness, &document.blockers),
         Some(state) => {
             let outside = harm::outsiders(witness, state == FreezerState::Frozen);
             let hurt = harms(&outside);

@@ -148,9 +148,9 @@ fn of(case: &Case<'_>, notes: Vec<String>) -> SideEffect {
     }
 }
 
-/// A task that went on spinning in its fault after the freeze was taken back.
+/// A task that went on spinning in its fault, seen at `stack`, after the freeze was taken back.
 #[must_use]
-pub fn spin(blocker: &Blocker, ran_ns: u64, over_ns: u64) -> SideEffect {
+pub fn spin(blocker: &Blocker, stack: &[String], ran_ns: u64, over_ns: u64) -> SideEffect {
     let note = format!("ran for {} of {} ms after the thaw", ran_ns / 1_000_000, over_ns / 1_000_000);
     SideEffect {
         kind: "userfault-spin".to_owned(),
@@ -161,7 +161,7 @@ pub fn spin(blocker: &Blocker, ran_ns: u64, over_ns: u64) -> SideEffect {
         summary: "goes round in its page fault, taking a CPU, though the freeze is over: the freezer's signal is still \
                   pending, and it never comes to where that is taken away"
             .to_owned(),
-        evidence: Evidence { notes: vec![note], ..Evidence::default() },
+        evidence: Evidence { stack: stack.to_vec(), notes: vec![note], ..Evidence::default() },
         waits_for: blocker.waits_for.clone(),
         release: blocker.release.clone(),
     }

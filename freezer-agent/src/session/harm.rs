@@ -10,12 +10,14 @@ use crate::explain::functions::{Mechanism, contains};
 use crate::explain::harm::{SideEffect, dump_cut, harms, spin};
 use crate::explain::{Blocker, Cause, Facts};
 use crate::gather::{self, Frozen, Subject};
-use crate::model::{Hierarchy, Name};
+use crate::model::{EventKind, Hierarchy, Name};
 use crate::source::procfs;
 
 /// Before the request no more time than this is spent on looking for dumps under way.
 const DUMP_LOOK: Duration = Duration::from_millis(5);
-/// How long a task is watched that may spin.
+/// How long tasks are watched that may spin, how often, and how often a second a CPU is sampled.
+const SPIN_PAUSE: Duration = Duration::from_micros(500);
+const SPIN_HZ: u64 = 997;
 const SPIN_LOOK: Duration = Duration::from_millis(400);
 /// As much as it must have run meanwhile, ns.
 const SPIN_RUN_NS: u64 = 10_000_000;
@@ -80,32 +82,62 @@ pub fn outsiders(witness: &mut Witness, all_frozen: bool) -> Facts {
 }
 
 /// Tasks that blocked in a userfault and spin on after the thaw.
-pub fn spins(blockers: &[Blocker]) -> Vec<SideEffect> {
-    let suspects: Vec<(&Blocker, u64)> = blockers
-        .iter()
-        .filter(|blocker| blocker.cause == Cause::Userfault)
-        .filter_map(|blocker| Some((blocker, ran_ns(blocker.tid)?)))
-        .collect();
-    let spins = |&(blocker, before): &(&Blocker, u64)| spins_on(blocker, before);
-    suspects.iter().filter_map(spins).collect()
+pub fn spins(witness: &mut Witness, blockers: &[Blocker]) -> Vec<SideEffect> {
+    let blocked = blockers.iter().filter(|blocker| blocker.cause == Cause::Userfault);
+    let mut suspects: Vec<Suspect> = blocked.filter_map(Suspect::new).collect();
+    if suspects.is_empty() {
+        return Vec::new();
+    }
+    witness.start_sampling(SPIN_HZ);
+    let (begun, mut events) = (Instant::now(), Vec::new());
+    while begun.elapsed() < SPIN_LOOK && suspects.iter().any(|suspect| suspect.spins.is_none()) {
+        std::thread::sleep(SPIN_PAUSE);
+        witness.drain(&mut events);
+        for event in events.drain(..) {
+            let EventKind::Sample { tid, stack, .. } = event.kind else { continue };
+            suspects.iter_mut().filter(|suspect| suspect.blocker.tid == tid).for_each(|it| it.see(&stack));
+        }
+        suspects.iter_mut().for_each(|suspect| suspect.look(begun.elapsed()));
+    }
+    witness.stop_sampling();
+    suspects.into_iter().filter_map(|suspect| suspect.spins).collect()
 }
 
-/// Watches one task until it is seen in its fault after having run for a while, or gives up.
-fn spins_on(blocker: &Blocker, before: u64) -> Option<SideEffect> {
-    let begun = Instant::now();
-    let mut faults = false;
-    while begun.elapsed() < SPIN_LOOK {
-        // Its stack is told only while it is off its CPU, which a spinning task is for a moment in each round.
-        faults |= contains(&procfs::stack(blocker.tid), Mechanism::Userfault);
-        let over_ns = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        let ran = ran_ns(blocker.tid)?.saturating_sub(before);
-        // One that was served has better to do; a loaded machine leaves a spinning one only a part of its CPU.
-        if faults && ran >= SPIN_RUN_NS && ran * 8 >= over_ns {
-            return Some(spin(blocker, ran, over_ns));
-        }
-        std::thread::sleep(Duration::from_micros(100));
+/// A task that may spin: seen in its fault, and to have run for a while, it does.
+struct Suspect<'b> {
+    blocker: &'b Blocker,
+    ran_before: u64,
+    fault: Option<Vec<String>>,
+    spins: Option<SideEffect>,
+}
+
+impl<'b> Suspect<'b> {
+    fn new(blocker: &'b Blocker) -> Option<Self> {
+        Some(Self { blocker, ran_before: ran_ns(blocker.tid)?, fault: None, spins: None })
     }
-    None
+
+    fn see(&mut self, stack: &[String]) {
+        if self.fault.is_none() && contains(stack, Mechanism::Userfault) {
+            self.fault = Some(stack.to_vec());
+        }
+    }
+
+    /// `over`: how long it has been watched.
+    fn look(&mut self, over: Duration) {
+        if self.spins.is_some() {
+            return;
+        }
+        if self.fault.is_none() {
+            // Where nothing samples: told only while it is off its CPU, which a spinning task is for moments.
+            self.see(&procfs::stack(self.blocker.tid));
+        }
+        let over_ns = u64::try_from(over.as_nanos()).unwrap_or(u64::MAX);
+        let ran = ran_ns(self.blocker.tid).map_or(0, |ran| ran.saturating_sub(self.ran_before));
+        // One that was served has better to do; a loaded machine leaves a spinning one only a part of its CPU.
+        if ran >= SPIN_RUN_NS && ran * 8 >= over_ns {
+            self.spins = self.fault.as_deref().map(|stack| spin(self.blocker, stack, ran, over_ns));
+        }
+    }
 }
 
 /// Time on a CPU so far, ns: the first number of `schedstat` (`fs/proc/base.c`, `proc_pid_schedstat`).
