@@ -7,6 +7,7 @@ mod support;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -279,8 +280,13 @@ fn without_a_confirmation_nothing_is_frozen() {
 
 #[test]
 fn without_rights_it_is_said_which_are_missing() {
-    let mut command = suspend(&["test", "--yes"]);
-    command.uid(65534).gid(65534);
+    // Where the agent was built, somebody else may not be allowed to look.
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).expect("rights");
+    let program = folder.path().join("agent");
+    fs::copy(agent::path().expect("the agent"), &program).expect("a copy");
+    let mut command = Command::new(program);
+    command.args(["suspend", "test", "--yes"]).current_dir("/").uid(65534).gid(65534);
     let ended = ended(command);
     let expected = if Path::new(SNAPSHOT).exists() { 5 } else { 6 };
     assert_eq!(ended.code(), expected, "{}", ended.stderr);

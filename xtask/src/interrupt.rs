@@ -3,8 +3,19 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigHandler, SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+/// A shell without job control has what runs in its background ignore Ctrl-C and Ctrl-\; the programs under test would
+/// inherit that, and they are tested with these very signals.
+pub fn heed_the_keyboard() -> anyhow::Result<()> {
+    for signal in [Signal::SIGINT, Signal::SIGQUIT] {
+        // SAFETY: the default action runs no code of ours.
+        unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) }
+            .with_context(|| format!("could not heed {signal}"))?;
+    }
+    Ok(())
+}
 
 /// While it lives, signals that ask us to end do not: [`Interrupt::seen`] tells of them. Threads started meanwhile
 /// inherit that; programs started do not.

@@ -14,7 +14,7 @@ mod vm;
 
 fn main() -> ExitCode {
     let mut arguments = lexopt::Parser::from_env();
-    match tasks::dispatch(&mut arguments) {
+    match interrupt::heed_the_keyboard().and_then(|()| tasks::dispatch(&mut arguments)) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("xtask: {error:#}");

@@ -163,7 +163,9 @@ pub fn spin(blocker: &Blocker, stack: &[String], ran_ns: u64, over_ns: u64) -> S
             .to_owned(),
         evidence: Evidence { stack: stack.to_vec(), notes: vec![note], ..Evidence::default() },
         waits_for: blocker.waits_for.clone(),
-        release: blocker.release.clone(),
+        // Any signal but SIGKILL changes nothing (arch/x86/mm/fault.c, do_user_addr_fault).
+        release: "let whoever holds the userfaultfd serve the fault; killing this task, or ending the holder, ends it too"
+            .to_owned(),
     }
 }
 

@@ -97,7 +97,9 @@ pub fn spins(witness: &mut Witness, blockers: &[Blocker]) -> Vec<SideEffect> {
             let EventKind::Sample { tid, stack, .. } = event.kind else { continue };
             suspects.iter_mut().filter(|suspect| suspect.blocker.tid == tid).for_each(|it| it.see(&stack));
         }
-        suspects.iter_mut().for_each(|suspect| suspect.look(begun.elapsed()));
+        for suspect in &mut suspects {
+            suspect.look(begun.elapsed());
+        }
     }
     witness.stop_sampling();
     suspects.into_iter().filter_map(|suspect| suspect.spins).collect()
