@@ -4,8 +4,10 @@ use std::cmp::Reverse;
 
 use super::case::{Case, Finding};
 use super::cycles;
+use super::facts::FileFacts;
 use super::standing::{Standing, standing};
-use super::{Blocker, Cause, Facts, Verdict, rules, system};
+use super::{Blocker, Cause, Evidence, Facts, Verdict, WaitsFor, rules, system};
+use crate::model::Name;
 
 /// Says which tasks of the subtree block the freeze, and why. Never blames a task frozen in this hierarchy, nor one
 /// that cannot be told from frozen: those are in [`Verdict::unknown`].
@@ -52,8 +54,21 @@ pub(super) fn blocker(case: &Case<'_>, finding: Finding) -> Blocker {
         cause: finding.cause,
         certainty: finding.certainty,
         summary: finding.summary,
-        evidence: case.evidence(finding.notes),
+        evidence: Evidence { target: target(case, &finding.waits_for), ..case.evidence(finding.notes) },
         waits_for: finding.waits_for,
         release,
     }
+}
+
+/// Of the files that the call names, the one that is waited for, where that is known.
+fn target(case: &Case<'_>, waits_for: &[WaitsFor]) -> Option<Name> {
+    let awaited = |file: &&FileFacts| {
+        let mount = file.mount.as_ref();
+        waits_for.iter().any(|step| match step {
+            WaitsFor::Mount { path, .. } => mount.is_some_and(|mount| mount.path == *path),
+            _ => false,
+        })
+    };
+    let mut files = case.files().iter();
+    files.clone().find(awaited).or_else(|| files.next()).map(|file| file.path.clone())
 }

@@ -77,6 +77,36 @@ fn a_page_of_a_disk_filesystem_is_not_waited_for_at_a_fuse_server() {
     assert_eq!(cause(task), Cause::Uninterruptible);
 }
 
+/// A call that copies from a disk to FUSE.
+fn copies(stack: &[&str]) -> TaskFacts {
+    let mut task = at(10, stack);
+    let mut call = calls("copy_file_range", "/a", KnownBy::Descriptor, mount(9, "/", "ext4"));
+    let onto = calls("", "/mnt/data/b", KnownBy::Descriptor, examples::fuse_mount());
+    let files = onto.syscall.into_iter().flat_map(|call| call.files);
+    call.syscall.as_mut().expect("a call").files.extend(files);
+    task.details = Some(call);
+    task
+}
+
+#[test]
+fn a_page_of_a_fuse_file_that_another_task_fetches_is_waited_for_at_its_server() {
+    let mut facts = examples::facts();
+    let mut task = at(10, &["__folio_lock", "invalidate_inode_pages2_range", "fuse_open"]);
+    task.details = Some(calls("openat", "/mnt/data/x", KnownBy::PathArgument, examples::fuse_mount()));
+    facts.tasks[0] = task;
+    assert_eq!(only(&facts).cause, Cause::FuseRequest);
+}
+
+#[test]
+fn a_call_on_two_filesystems_waits_for_fuse_only_where_the_stack_says_so_and_shows_that_file() {
+    assert_eq!(cause(copies(&["__folio_lock", "filemap_read"])), Cause::Uninterruptible);
+    let mut facts = examples::facts();
+    facts.tasks[0] = copies(&["request_wait_answer", "fuse_file_write_iter"]);
+    let blocker = only(&facts);
+    assert_eq!(blocker.cause, Cause::FuseRequest);
+    assert_eq!(blocker.evidence.target, Some("/mnt/data/b".into()));
+}
+
 #[test]
 fn a_writer_to_a_frozen_filesystem_is_certain_by_descriptor_only() {
     for (known_by, certainty) in

@@ -47,7 +47,7 @@ pub fn judge(case: &Case<'_>) -> Option<Finding> {
     // Whoever waits for a page or a name of a FUSE file waits for another task's request.
     let shared = case.uninterruptible()
         && case.at(Mechanism::SharedFetch)
-        && (case.at(Mechanism::FuseCode) || !named.is_empty());
+        && (case.at(Mechanism::FuseCode) || !named.is_empty() && only_fuse(case));
     if !sent && !shared {
         return None;
     }
@@ -96,6 +96,12 @@ fn named<'a>(case: &Case<'a>) -> Vec<(&'a MountFacts, Certainty)> {
         !idle && seen.insert(mount.device())
     });
     all
+}
+
+/// Whether a page that the call waits for can be of no other filesystem.
+fn only_fuse(case: &Case<'_>) -> bool {
+    let mut mounts = case.files().iter().filter_map(|file| file.mount.as_ref());
+    mounts.all(|mount| files::is_fuse(mount) || files::is_virtiofs(mount))
 }
 
 fn site<'a>(case: &Case<'a>, named: &[(&'a MountFacts, Certainty)]) -> Site<'a> {
