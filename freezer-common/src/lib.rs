@@ -6,6 +6,7 @@
 #![no_std]
 
 pub mod event;
+pub mod file;
 pub mod hook;
 pub mod snapshot;
 pub mod system;

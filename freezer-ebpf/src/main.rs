@@ -1,4 +1,4 @@
-//! The kernel side: tracepoints of the scheduler and of cgroups, a timer sample, and the task iterator.
+//! The kernel side: tracepoints of the scheduler and of cgroups, a timer sample, and iterators over tasks and open files.
 //!
 //! [`hooks`] holds one thin program per kernel subject, [`kernel`] the only reads of kernel pointers, [`filter`]
 //! says whether a task is watched, [`emit`] alone writes to the ring and counts what it could not write.

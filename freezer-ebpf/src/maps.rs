@@ -27,9 +27,23 @@ pub static REQUEST: Array<Request> = Array::with_max_entries(1, 0);
 #[map]
 pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
 
+/// The innermost words of a stack are as large as all of a program's own.
+#[map]
+pub static QUEUE: PerCpuArray<Queue> = PerCpuArray::with_max_entries(1, 0);
+
 /// The freeze of the whole system that is going on: the kernel allows one at a time (`system_transition_mutex`).
 #[map]
 pub static SYSTEM: Array<SystemFreeze> = Array::with_max_entries(1, 0);
+
+/// Words of a sleeping task's stack from its stack pointer on: those of `__schedule`, `schedule` and the slow path of a lock.
+pub const QUEUE_WORDS: usize = 64;
+
+/// The stack of one task, and the entry of a lock's queue that was found on it.
+#[repr(C)]
+pub struct Queue {
+    pub words: [u64; QUEUE_WORDS],
+    pub entry: u64,
+}
 
 /// A task record and its stack, adjacent, as they are written out.
 #[repr(C)]

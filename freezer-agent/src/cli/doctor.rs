@@ -89,6 +89,10 @@ fn examine(mut freezer: Freezer) -> Freezer {
             freezer.missing.push(missing("task iterator", &error, "tasks are read one by one from /proc"));
         }
     }
+    if let Err(error) = observer.open_files().walk() {
+        let lost = "before 6.15 it is not certain which FUSE server serves which mount";
+        freezer.missing.push(missing("iterator over open files", &error, lost));
+    }
     match observer.start_sampling(1) {
         Ok(()) => programs.push(Attached { target: "cpu-clock", by: "perf" }),
         Err(error) => {

@@ -1,9 +1,11 @@
-//! Bytes -> events and task records: checked by length and kind, never a cast.
+//! Bytes -> events and records of tasks and files: checked by length and kind, never a cast.
 
 mod event;
+mod file;
 mod task;
 
 pub use event::event;
+pub use file::{FileLook, PointsTo, files};
 pub(crate) use task::policy_of;
 pub use task::{TaskLook, tasks};
 

@@ -8,6 +8,7 @@ use super::procdir::{ProcDir, Process, field, number};
 use crate::explain::facts::{
     Automount, FanotifyListener, FuseConnection, MountFacts, SeccompListener, Userfaultfd,
 };
+use crate::host::withheld::is_withheld;
 
 /// What the walk looks for.
 #[derive(Debug, Default)]
@@ -91,13 +92,39 @@ pub fn is_fuse_device(path: &[u8]) -> bool {
 #[derive(Debug)]
 struct Holder {
     pid: i32,
+    fd: i32,
     connection: Option<u64>,
+}
+
+/// A `/dev/fuse` whose connection was told in another way.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ServedDevice {
+    /// Process that holds it.
+    pub pid: i32,
+    /// Descriptor there.
+    pub fd: i32,
+    /// The connection.
+    pub number: u32,
 }
 
 impl Found {
     /// Adds a connection that was found after the walk, with its servers.
     pub fn add(&mut self, mount: MountFacts) {
         add_connection(&mut self.fuse, mount);
+        self.assign_all();
+    }
+
+    /// Whether somebody holds a `/dev/fuse`, and of none the connection is known.
+    pub fn has_unnamed_devices(&self) -> bool {
+        !self.fuse_holders.is_empty() && self.fuse_holders.iter().all(|holder| holder.connection.is_none())
+    }
+
+    /// Takes in what was told of the devices.
+    pub fn name_devices(&mut self, served: &[ServedDevice]) {
+        for holder in &mut self.fuse_holders {
+            let told = served.iter().find(|device| (device.pid, device.fd) == (holder.pid, holder.fd));
+            holder.connection = told.map(|device| u64::from(device.number));
+        }
         self.assign_all();
     }
 
@@ -123,6 +150,7 @@ impl Found {
 pub fn scan(proc: &ProcDir, wanted: Wanted, deadline: Instant) -> Found {
     let mut found = Found { fuse: wanted.fuse, automounts: wanted.automounts, ..Found::default() };
     let mut listeners = Listeners::default();
+    let fdinfo_tells = !is_withheld("fuse-fdinfo");
     // This process's own copies of what it looks at are nobody's.
     let own = proc.own_pid();
     for pid in proc.pids().into_iter().filter(|pid| Some(*pid) != own) {
@@ -135,8 +163,9 @@ pub fn scan(proc: &ProcDir, wanted: Wanted, deadline: Instant) -> Found {
             let Some(link) = process.link(&format!("fd/{fd}")) else { continue };
             match link.as_slice() {
                 device if is_fuse_device(device) => {
-                    let info = process.read(&format!("fdinfo/{fd}")).unwrap_or_default();
-                    found.fuse_holders.push(Holder { pid, connection: field(&info, "fuse_connection") });
+                    let info = process.read(&format!("fdinfo/{fd}")).filter(|_| fdinfo_tells);
+                    let connection = info.and_then(|info| field(&info, "fuse_connection"));
+                    found.fuse_holders.push(Holder { pid, fd, connection });
                 }
                 b"anon_inode:[userfaultfd]" if wanted.userfault => {
                     found.userfaultfds.extend(watch_faults(&process, pid, fd));
@@ -230,11 +259,11 @@ mod tests {
         let mut named = connection(39);
         assign(
             &mut named,
-            &[Holder { pid: 5, connection: Some(38) }, Holder { pid: 6, connection: Some(39) }],
+            &[Holder { pid: 5, fd: 3, connection: Some(38) }, Holder { pid: 6, fd: 3, connection: Some(39) }],
         );
         assert_eq!((named.servers, named.servers_certain), (vec![6], true));
         let mut unnamed = connection(39);
-        assign(&mut unnamed, &[Holder { pid: 5, connection: None }, Holder { pid: 6, connection: None }]);
+        assign(&mut unnamed, &[Holder { pid: 5, fd: 3, connection: None }, Holder { pid: 6, fd: 3, connection: None }]);
         assert_eq!((unnamed.servers, unnamed.servers_certain), (vec![5, 6], false));
     }
 

@@ -4,8 +4,9 @@
 //! attached nowhere (fsmount(2), 5.2+) changes nothing that anybody else can see.
 
 use std::ffi::CStr;
-use std::fs;
+use std::fs::{self, File, OpenOptions};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
 use super::procdir::{ProcDir, number, read};
@@ -37,6 +38,13 @@ impl Fusectl {
     /// Requests that wait on a connection: sent and not answered, or not yet sent (`fuse_conn_waiting_read`).
     pub fn waiting(&self, connection: u32) -> Option<u64> {
         number(read(&self.dir.join(connection.to_string()).join("waiting"))?.as_slice())
+    }
+
+    /// The directory of a connection, opened as a place only.
+    pub fn directory(&self, connection: u32) -> Option<File> {
+        let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
+        let dir = self.dir.join(connection.to_string());
+        OpenOptions::new().read(true).custom_flags(flags).open(dir).ok()
     }
 
     /// Every connection of the host.

@@ -9,6 +9,7 @@ mod cgroups;
 mod descriptors;
 mod fanotify;
 mod fuse;
+mod fuse_devices;
 mod fusectl;
 mod helpers;
 mod holders;
@@ -42,6 +43,7 @@ use crate::explain::facts::{
 };
 use crate::explain::functions::{Mechanism, contains, means};
 use crate::model::{Hierarchy, Joined, Name, TaskSnapshot, TaskState};
+use crate::source::OpenFiles;
 use memory::{Memory, MemoryError};
 use procdir::{ProcDir, Process};
 use tables::Tables;
@@ -113,6 +115,8 @@ pub struct Subject<'a> {
     pub before: HashMap<i32, BeforeRequest>,
     /// Tasks of which the events of this freeze tell when they froze.
     pub froze: Vec<Froze>,
+    /// The walk over open files, for what this kernel's `fdinfo` leaves out.
+    pub open_files: Option<OpenFiles>,
 }
 
 /// Collects what the rules need to know of the subject.
@@ -134,6 +138,7 @@ pub fn look_closer(host: &[TaskSnapshot]) -> HashMap<i32, TaskDetails> {
         joined: HashMap::new(),
         before: HashMap::new(),
         froze: Vec::new(),
+        open_files: None,
     };
     let mut gatherer = Gatherer::new(&subject, &[]);
     let asleep = host.iter().filter(|task| !task.kernel_thread && task.state == TaskState::Uninterruptible);
@@ -352,7 +357,8 @@ impl<'a> Gatherer<'a> {
         if !wanted.anything() {
             return descriptors::Found::default();
         }
-        let found = descriptors::scan(&self.proc, wanted, self.deadline);
+        let mut found = descriptors::scan(&self.proc, wanted, self.deadline);
+        self.tell_fuse_devices(&mut found);
         if found.unfinished {
             self.gaps.insert(
                 "looking for servers, supervisors and listeners took too long: some were left out".to_owned(),

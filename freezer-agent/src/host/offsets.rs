@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use freezer_common::ABSENT;
 
 use super::btf::{Btf, Kind, Member};
+use super::withheld::is_withheld;
 
 /// Every named type the agent asks BTF for: structs to read, tracepoints and functions to attach to.
 pub const WANTED: &[(Kind, &str)] = &[
@@ -19,6 +20,10 @@ pub const WANTED: &[(Kind, &str)] = &[
     (Kind::Struct, "mutex"),
     (Kind::Struct, "rw_semaphore"),
     (Kind::Struct, "semaphore"),
+    (Kind::Struct, "mutex_waiter"),
+    (Kind::Struct, "rwsem_waiter"),
+    (Kind::Struct, "file"),
+    (Kind::Struct, "inode"),
     (Kind::Enum, "cgroup_subsys_id"),
     (Kind::Typedef, "btf_trace_sched_switch"),
     (Kind::Typedef, "btf_trace_sched_waking"),
@@ -30,6 +35,7 @@ pub const WANTED: &[(Kind, &str)] = &[
     (Kind::Typedef, "btf_trace_cgroup_notify_frozen"),
     (Kind::Typedef, "btf_trace_cgroup_attach_task"),
     (Kind::Func, "bpf_iter_task"),
+    (Kind::Func, "bpf_iter_task_file"),
     (Kind::Func, "freeze_task"),
     (Kind::Func, "cgroup_freeze_task"),
     (Kind::Func, "__refrigerator"),
@@ -53,6 +59,8 @@ pub struct Offsets {
 /// Sizes in bytes that the programs read a field of.
 const WORD: &[u32] = &[4];
 const LONG: &[u32] = &[8];
+/// A link of a list.
+const LINK: &[u32] = &[16];
 /// A mark, which they read the first byte of: an int once, a bool or a byte later.
 const MARK: &[u32] = &[1, 4];
 
@@ -87,6 +95,15 @@ impl Lookup<'_> {
         }
         self.odd.borrow_mut().push("task_struct.frozen is no single bit here".to_owned());
         None
+    }
+
+    /// The task in an entry of a lock's queue that begins with its link, be the lock a mutex or an rwsem.
+    fn waiter_task(&self) -> Option<u32> {
+        let entry = |of| {
+            let begins = self.field(of, &["list"], LINK)? == 0;
+            self.field(of, &["task"], LONG).filter(|_| begins)
+        };
+        entry("mutex_waiter").filter(|task| entry("rwsem_waiter") == Some(*task))
     }
 
     /// The v1 freezer's pointer in `css_set->subsys`, which has one for each subsystem.
@@ -126,6 +143,23 @@ impl Offsets {
         self.values.iter().any(|(name, value)| *name == global && *value != ABSENT)
     }
 
+    /// Whether the lock that a task waits for is told by its place in the lock's queue.
+    #[must_use]
+    pub fn has_queues(&self) -> bool {
+        const ALL: [&str; 9] = [
+            "TASK_SP",
+            "TASK_STACK",
+            "WAITER_TASK",
+            "MUTEX_WAIT_LIST",
+            "MUTEX_OWNER",
+            "RWSEM_WAIT_LIST",
+            "RWSEM_OWNER",
+            "RWSEM_COUNT",
+            "RWSEM_WAITER_TYPE",
+        ];
+        ALL.iter().all(|global| self.has(global))
+    }
+
     /// Fields that are there and are not used, being something else than the programs know: in words.
     #[must_use]
     pub fn odd(&self) -> &[String] {
@@ -157,6 +191,7 @@ type Value = (&'static str, Option<u32>);
 
 fn task_fields(look: &Lookup<'_>) -> Vec<Value> {
     let task = |name: &str, sizes: &[u32]| look.task(name, sizes);
+    let thread = |path: &[&str]| look.field("task_struct", path, LONG);
     let frozen = look.frozen();
     vec![
         // `state` was a long before 5.14; its low half is what `__state` became.
@@ -185,7 +220,10 @@ fn task_fields(look: &Lookup<'_>) -> Vec<Value> {
         ("TASK_NIVCSW", task("nivcsw", LONG)),
         // `real_start_time` before 5.5; /proc prints this clock.
         ("TASK_START", task("start_boottime", LONG).or_else(|| task("real_start_time", LONG))),
-        ("TASK_BLOCKER", task("blocker", LONG)),
+        ("TASK_BLOCKER", task("blocker", LONG).filter(|_| !is_withheld("blocker"))),
+        // x86, arm64
+        ("TASK_SP", thread(&["thread", "sp"]).or_else(|| thread(&["thread", "cpu_context", "sp"]))),
+        ("TASK_STACK", task("stack", LONG)),
     ]
 }
 
@@ -205,6 +243,15 @@ fn other_fields(look: &Lookup<'_>) -> Vec<Value> {
         ("MUTEX_OWNER", look.field("mutex", &["owner"], LONG)),
         ("RWSEM_OWNER", look.field("rw_semaphore", &["owner"], LONG)),
         ("SEMAPHORE_HOLDER", look.field("semaphore", &["last_holder"], LONG)),
+        ("MUTEX_WAIT_LIST", look.field("mutex", &["wait_list"], LINK)),
+        ("RWSEM_WAIT_LIST", look.field("rw_semaphore", &["wait_list"], LINK)),
+        ("RWSEM_COUNT", look.field("rw_semaphore", &["count"], LONG)),
+        ("WAITER_TASK", look.waiter_task()),
+        ("RWSEM_WAITER_TYPE", look.field("rwsem_waiter", &["type"], WORD)),
+        ("FILE_INODE", look.field("file", &["f_inode"], LONG)),
+        ("FILE_PRIVATE", look.field("file", &["private_data"], LONG)),
+        ("INODE_RDEV", look.field("inode", &["i_rdev"], WORD)),
+        ("INODE_PRIVATE", look.field("inode", &["i_private"], LONG)),
     ]
 }
 

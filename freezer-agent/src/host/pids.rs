@@ -22,11 +22,17 @@ pub fn foreign_to_the_kernel() -> Option<String> {
     })
 }
 
+/// This process's id as /proc shows it.
+#[must_use]
+pub fn own() -> u32 {
+    let shown = fs::read_link("/proc/self").ok().and_then(|link| link.to_str()?.parse().ok());
+    shown.unwrap_or_else(std::process::id)
+}
+
 /// Cgroup files and /proc speak of different namespaces: the agent was moved to one and kept the /proc of another.
 #[must_use]
 pub fn mixed() -> Option<Missing> {
-    let shown: u32 = fs::read_link("/proc/self").ok()?.to_str()?.parse().ok()?;
-    (shown != std::process::id()).then(|| Missing {
+    (own() != std::process::id()).then(|| Missing {
         what: "process ids".to_owned(),
         why: "/proc was mounted in another pid namespace than this process is in".to_owned(),
         lost:

@@ -150,8 +150,18 @@ fn has_target(btf: &Btf, wish: &Wish) -> bool {
 
 /// Fields without which an answer is poorer.
 fn fields(offsets: &Offsets) -> Vec<Missing> {
+    let without_blocker = if offsets.has_queues() {
+        "locks are told by their queues: semaphores by the kernel stack only, without their owner"
+    } else {
+        "locks are told by the kernel stack, without their owner"
+    };
+    const FILES: &str = "before 6.15 it is not certain which FUSE server serves which mount";
     [
-        ("TASK_BLOCKER", "task->blocker", "locks are told by the kernel stack, without their owner"),
+        ("TASK_BLOCKER", "task->blocker", without_blocker),
+        ("FILE_INODE", "file->f_inode", FILES),
+        ("FILE_PRIVATE", "file->private_data", FILES),
+        ("INODE_RDEV", "inode->i_rdev", FILES),
+        ("INODE_PRIVATE", "inode->i_private", FILES),
         ("TASK_EXEC_START", "task->se.exec_start", "how long a task has not run is not known"),
         ("TASK_CFS_RQ", "task->se.cfs_rq", "how long a task has not run, and quotas, are not known"),
         ("CSS_SET_FREEZER", "the v1 freezer controller", "v1 cgroups cannot be watched"),

@@ -50,8 +50,16 @@ pub fn explain(
         }
     }
     let before = before.map_or_else(HashMap::new, |before| looks::states(&before.tasks));
-    let subject =
-        Subject { frozen: Frozen::Cgroup(&cgroup), host, asked_ns_ago, samples, joined: late, before, froze };
+    let subject = Subject {
+        frozen: Frozen::Cgroup(&cgroup),
+        host,
+        asked_ns_ago,
+        samples,
+        joined: late,
+        before,
+        froze,
+        open_files: witness.open_files(),
+    };
     let facts = gather::gather(&subject);
     let verdict = judge(&facts);
     Explained { facts, verdict }

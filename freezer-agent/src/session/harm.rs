@@ -77,6 +77,7 @@ pub fn outsiders(witness: &mut Witness, all_frozen: bool) -> Facts {
         samples: HashMap::new(),
         joined: HashMap::new(),
         before: HashMap::new(),
+        open_files: witness.open_files(),
     };
     gather::bystanders(&subject, all_frozen)
 }

@@ -64,6 +64,7 @@ impl Looks {
         self.collect();
         let after_ns = u64::try_from(self.asked.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let (host, cgroup) = (witness.look_later(), witness.cgroup().clone());
+        let open_files = witness.open_files();
         let (samples, before) = (samples(), self.before.clone());
         let gather = move || {
             let subject = Subject {
@@ -74,6 +75,7 @@ impl Looks {
                 joined: HashMap::new(),
                 before,
                 froze: Vec::new(),
+                open_files,
             };
             let blockers = judge(&gather::gather(&subject)).blockers;
             let mut spent = spent(&subject.host, &subject.before, after_ns);

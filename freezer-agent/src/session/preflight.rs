@@ -34,6 +34,7 @@ pub fn look_ahead(cgroup: &Cgroup, verbose: bool) -> Result<(Sight, Option<Obser
         joined: HashMap::new(),
         before,
         froze: Vec::new(),
+        open_files: witness.open_files(),
     };
     let facts = gather::gather(&subject);
     preflight::fill(&mut sight, &subject.host, &facts);

@@ -15,7 +15,7 @@ use crate::model::{
     Caller, Event, Hierarchy, SystemFreezes, SystemSession, TaskSnapshot, TaskState, TaskTimeline,
 };
 use crate::report::{ObserverMode, ObserverReport};
-use crate::source::{Observer, ObserverOptions, Scope, Stacks, procfs};
+use crate::source::{Observer, ObserverOptions, OpenFiles, Scope, Stacks, procfs};
 
 /// `PF_SUSPEND_TASK` (include/linux/sched.h), the same from 5.10 to 7.3.
 const PF_SUSPEND_TASK: u64 = 0x8000_0000;
@@ -128,6 +128,11 @@ impl SystemWitness {
         }
     }
 
+    /// The walk over open files; `None` where only /proc remains.
+    fn open_files(&self) -> Option<OpenFiles> {
+        self.observer.as_ref().map(Observer::open_files)
+    }
+
     /// What observed, and what it lost.
     #[must_use]
     pub fn report(&self) -> ObserverReport {
@@ -145,6 +150,7 @@ pub struct Past {
     after: Vec<TaskSnapshot>,
     /// Closer looks that are true of the time of the freeze.
     details: HashMap<i32, TaskDetails>,
+    open_files: Option<OpenFiles>,
 }
 
 impl Past {
@@ -164,7 +170,7 @@ impl Past {
         let system = system(&freeze, &[]);
         let tasks = as_frozen(&after, &freeze.refusing(), &system);
         freeze.look(tasks.iter().filter(|task| system.covers(task)), &frozen_before);
-        Self { freeze, before, after, details }
+        Self { freeze, before, after, details, open_files: witness.open_files() }
     }
 
     /// The freeze.
@@ -211,6 +217,7 @@ impl Past {
             joined: HashMap::new(),
             before: looks::states(&self.before.tasks),
             froze: froze(&self.freeze),
+            open_files: self.open_files.clone(),
         };
         let facts = gather::gather(&subject);
         let verdict = judge(&facts);
@@ -316,7 +323,8 @@ pub fn look_inside(witness: &mut SystemWitness) -> Option<Explained> {
         // A thread of this process may have ended since, and it was started by the one that is exempt.
         let is_exempt = |task: &&TaskSnapshot| task.tgid == own || is_exempt(task.tid);
         let exempt = awake.filter(is_exempt).map(|task| task.tid).collect();
-        look_as(&WholeSystem { exempt, ..WholeSystem::default() }, tasks, HashMap::new())
+        let system = WholeSystem { exempt, ..WholeSystem::default() };
+        look_as(&system, tasks, HashMap::new(), witness.open_files())
     })
 }
 
@@ -325,10 +333,16 @@ pub fn look_ahead(witness: &mut SystemWitness, before: &[TaskSnapshot]) -> Expla
     let own = std::process::id().cast_signed();
     let tasks = witness.look();
     let exempt = tasks.iter().filter(|task| task.tgid == own).map(|task| task.tid).collect();
-    look_as(&WholeSystem { exempt, ..WholeSystem::default() }, tasks, looks::states(before))
+    let system = WholeSystem { exempt, ..WholeSystem::default() };
+    look_as(&system, tasks, looks::states(before), witness.open_files())
 }
 
-fn look_as(system: &WholeSystem, host: Vec<TaskSnapshot>, before: looks::Before) -> Explained {
+fn look_as(
+    system: &WholeSystem,
+    host: Vec<TaskSnapshot>,
+    before: looks::Before,
+    open_files: Option<OpenFiles>,
+) -> Explained {
     let known = HashMap::new();
     let subject = Subject {
         frozen: Frozen::System(system, &known),
@@ -338,6 +352,7 @@ fn look_as(system: &WholeSystem, host: Vec<TaskSnapshot>, before: looks::Before)
         joined: HashMap::new(),
         before,
         froze: Vec::new(),
+        open_files,
     };
     let facts = gather::gather(&subject);
     let verdict = judge(&facts);

@@ -7,7 +7,7 @@ use crate::cgroupfs::Cgroup;
 use crate::host::{Missing, pids};
 use crate::model::{Event, Hierarchy, Session, TaskSnapshot};
 use crate::report::{ObserverMode, ObserverReport};
-use crate::source::{Observer, ObserverOptions, Scope, Stacks, Watch, procfs};
+use crate::source::{Observer, ObserverOptions, OpenFiles, Scope, Stacks, Watch, procfs};
 
 /// What a session is observed with.
 pub struct Witness {
@@ -62,6 +62,11 @@ impl Witness {
             Some(observer) => observer.next_events(out).await,
             None => std::future::pending().await,
         }
+    }
+
+    /// The walk over open files; `None` where only /proc remains.
+    pub fn open_files(&self) -> Option<OpenFiles> {
+        self.observer.as_ref().map(Observer::open_files)
     }
 
     /// Takes the events there are.

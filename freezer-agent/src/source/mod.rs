@@ -1,6 +1,7 @@
 //! Bytes from the kernel: load, attach, ring buffer, task iterator, /proc.
 
 mod counters;
+mod files;
 mod object;
 mod observer;
 pub mod procfs;
@@ -9,6 +10,7 @@ mod snapshot;
 mod symbols;
 
 pub use counters::{Counter, Counters};
+pub use files::OpenFiles;
 pub use observer::{Observer, ObserverError, ObserverOptions, SampleError, Watch};
 pub use programs::Attached;
 pub use snapshot::{Scope, SnapshotError, Stacks};

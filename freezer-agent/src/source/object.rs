@@ -1,5 +1,6 @@
 //! The kernel side's object: embedded, its globals filled in, its maps made; no program loaded yet.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use aya::{Ebpf, EbpfError, EbpfLoader, Endianness, include_bytes_aligned};
@@ -10,6 +11,7 @@ use crate::{
     host::{
         btf::Btf,
         offsets::{Offsets, WANTED},
+        pids,
         plan::Plan,
     },
     model::Hierarchy,
@@ -29,6 +31,27 @@ pub(super) enum Target<'a> {
     Cgroup(&'a Watch),
     /// Every user task, while the whole system is freezing.
     System,
+}
+
+/// The object, and what loading more of its programs takes.
+pub(super) struct Loaded {
+    pub ebpf: Ebpf,
+    /// Type ids by name, all aya needs of the kernel's types.
+    pub types: aya::Btf,
+}
+
+/// Facts are gathered on a thread of their own, and that may take one more program.
+pub(super) type Shared = Arc<Mutex<Loaded>>;
+
+impl Loaded {
+    pub fn shared(self) -> Shared {
+        Arc::new(Mutex::new(self))
+    }
+}
+
+/// A thread that panicked leaves programs that are loaded, or are not.
+pub(super) fn lock(loaded: &Mutex<Loaded>) -> MutexGuard<'_, Loaded> {
+    loaded.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Everything needed to load programs.
@@ -86,6 +109,8 @@ fn load(
     for (name, value) in offsets.iter() {
         loader.override_global(name, value, true);
     }
+    let own = pids::own();
+    loader.override_global("OWN_TGID", &own, true);
     loader.override_global("WATCH_ID", &id, true);
     loader.override_global("WATCH_HIERARCHY", &hierarchy, true);
     loader.override_global("AYA_LOG_LEVEL", &log, true);

@@ -1,9 +1,9 @@
 //! What the agent watches a cgroup with: programs, ring, counters, snapshots, samples.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use aya::{
-    Ebpf, EbpfError,
+    EbpfError,
     maps::{Array, MapData, MapError, PerCpuArray, RingBuf},
     programs::{
         PerfEvent,
@@ -23,7 +23,8 @@ use tokio::{
 
 use super::{
     counters::{self, Counters},
-    object::{self, Opened, Target},
+    files::OpenFiles,
+    object::{self, Loaded, Opened, Shared, Target},
     programs::{self, Attached, refusal},
     snapshot::{Scope, SnapshotError, Snapshots, Stacks},
     symbols::{LazySymbols, SymbolsError},
@@ -111,8 +112,7 @@ pub enum SampleError {
 
 /// A watched cgroup, from loading to dropping; everything is detached on drop.
 pub struct Observer {
-    ebpf: Ebpf,
-    types: aya::Btf,
+    loaded: Shared,
     ring: AsyncFd<RingBuf<MapData>>,
     counters: PerCpuArray<MapData, HookCounters>,
     undecodable: u64,
@@ -163,8 +163,7 @@ impl Observer {
             }
         }
         Ok(Self {
-            ebpf,
-            types,
+            loaded: Loaded { ebpf, types }.shared(),
             ring,
             counters,
             undecodable: 0,
@@ -187,7 +186,8 @@ impl Observer {
     /// Mean run time of an attached program, ns, while somebody has the kernel's run-time statistics enabled
     /// (`kernel.bpf_stats_enabled`); `None` where it did not run.
     pub fn mean_run_ns(&mut self, target: &str) -> Option<u64> {
-        let info = programs::program(&mut self.ebpf, target).ok()?.info().ok()?;
+        let mut loaded = object::lock(&self.loaded);
+        let info = programs::program(&mut loaded.ebpf, target).ok()?.info().ok()?;
         u64::try_from(info.run_time().as_nanos()).ok()?.checked_div(info.run_count())
     }
 
@@ -250,7 +250,7 @@ impl Observer {
     /// Where addresses have no names (`kernel.kptr_restrict`) stacks come from `/proc/TID/stack`, one task after
     /// the other and a little later.
     pub fn snapshot(&mut self, scope: Scope, stacks: Stacks) -> Result<Vec<TaskSnapshot>, SnapshotError> {
-        let mut looks = self.snapshots.walk(&mut self.ebpf, &self.types, scope, stacks)?;
+        let mut looks = self.snapshots.walk(&mut object::lock(&self.loaded), scope, stacks)?;
         prove_lock_owners(&mut looks);
         if looks.iter().all(|look| look.stack.is_empty()) {
             return Ok(looks.into_iter().map(|look| look.task).collect());
@@ -271,7 +271,13 @@ impl Observer {
     /// thread, and has the task iterator verified.
     pub fn prepare(&mut self) {
         self.symbols.prepare();
-        Snapshots::prepare(&mut self.ebpf, &self.types);
+        Snapshots::prepare(&mut object::lock(&self.loaded));
+    }
+
+    /// The walk over open files, for as long as this observer is there.
+    #[must_use]
+    pub fn open_files(&self) -> OpenFiles {
+        OpenFiles::new(Arc::downgrade(&self.loaded))
     }
 
     /// Looks `hz` times a second at each CPU for watched tasks; they arrive as [`crate::model::EventKind::Sample`].
@@ -279,7 +285,8 @@ impl Observer {
         let cpus = online_cpus().map_err(|(path, error)| SampleError::Cpus(path, error))?;
         let refused = |error| SampleError::Refused(refusal(&error));
         programs::refuse("perf").map_err(refused)?;
-        let program = programs::program(&mut self.ebpf, "sample").map_err(refused)?;
+        let mut loaded = object::lock(&self.loaded);
+        let program = programs::program(&mut loaded.ebpf, "sample").map_err(refused)?;
         let program: &mut PerfEvent = program.try_into().map_err(refused)?;
         if program.fd().is_err() {
             program.load().map_err(refused)?;
@@ -296,7 +303,8 @@ impl Observer {
     /// Stops sampling; without effect where none was started.
     pub fn stop_sampling(&mut self) -> Result<(), SampleError> {
         let refused = |error| SampleError::Refused(refusal(&error));
-        let program = programs::program(&mut self.ebpf, "sample").map_err(refused)?;
+        let mut loaded = object::lock(&self.loaded);
+        let program = programs::program(&mut loaded.ebpf, "sample").map_err(refused)?;
         let program: &mut PerfEvent = program.try_into().map_err(refused)?;
         for link in self.samples.drain(..) {
             program.detach(link).map_err(refused)?;

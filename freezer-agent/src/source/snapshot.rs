@@ -3,7 +3,6 @@
 use std::io::Read as _;
 
 use aya::{
-    Btf, Ebpf,
     maps::{Array, MapData},
     programs::{Iter, Program, links::LinkError},
 };
@@ -11,6 +10,7 @@ use freezer_common::snapshot::{
     Request, SCOPE_HOST, SCOPE_WATCHED, STACKS_ALL, STACKS_NONE, STACKS_NOT_FROZEN,
 };
 
+use super::object::Loaded;
 use super::programs::{self, refusal};
 use crate::decode::{self, DecodeError, TaskLook};
 
@@ -40,19 +40,19 @@ pub enum Stacks {
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
     /// The kernel refused the iterator.
-    #[error("the kernel refused the task iterator: {0}")]
+    #[error("the kernel refused the iterator: {0}")]
     Refused(String),
     /// The walk could not be started.
-    #[error("cannot start the task iterator: {0}")]
+    #[error("cannot start the iterator: {0}")]
     Start(#[from] LinkError),
     /// The request could not be handed over.
     #[error("cannot hand a request to the task iterator: {0}")]
     Request(#[from] aya::maps::MapError),
     /// The walk broke off.
-    #[error("the task iterator broke off: {0}")]
+    #[error("the iterator broke off: {0}")]
     Read(#[from] std::io::Error),
-    /// It wrote something else than tasks.
-    #[error("the task iterator wrote what is no task: {0}")]
+    /// It wrote something else than its records.
+    #[error("the iterator wrote what is no record of it: {0}")]
     Decode(#[from] DecodeError),
 }
 
@@ -69,20 +69,19 @@ impl Snapshots {
     }
 
     /// Has the program loaded ahead of the first walk: verifying it takes some 15 ms.
-    pub fn prepare(ebpf: &mut Ebpf, types: &Btf) {
+    pub fn prepare(object: &mut Loaded) {
         // A refusal comes again, and is told, with the first walk.
-        drop(loaded(ebpf, types));
+        drop(loaded(object));
     }
 
     /// One walk.
     pub fn walk(
         &mut self,
-        ebpf: &mut Ebpf,
-        types: &Btf,
+        object: &mut Loaded,
         scope: Scope,
         stacks: Stacks,
     ) -> Result<Vec<TaskLook>, SnapshotError> {
-        let program = loaded(ebpf, types)?;
+        let program = loaded(object)?;
         let request = Request {
             scope: if scope == Scope::Host { SCOPE_HOST } else { SCOPE_WATCHED },
             stacks: match stacks {
@@ -92,22 +91,36 @@ impl Snapshots {
             },
         };
         self.request.set(0, request, 0)?;
-        // One file is one walk.
-        let link = program.attach().and_then(|id| program.take_link(id));
-        let link = link.map_err(|error| SnapshotError::Refused(refusal(&error)))?;
-        self.buffer.clear();
-        link.into_file()?.read_to_end(&mut self.buffer)?;
+        walk(program, &mut self.buffer)?;
         Ok(decode::tasks(&self.buffer)?)
     }
 }
 
-fn loaded<'e>(ebpf: &'e mut Ebpf, types: &Btf) -> Result<&'e mut Iter, SnapshotError> {
+fn loaded(object: &mut Loaded) -> Result<&mut Iter, SnapshotError> {
+    iterator(object, PROGRAM, "task")
+}
+
+/// An iterator of the object, loaded when it is first asked for.
+pub(super) fn iterator<'l>(
+    object: &'l mut Loaded,
+    name: &str,
+    kind: &str,
+) -> Result<&'l mut Iter, SnapshotError> {
     let refused = |error| SnapshotError::Refused(refusal(&error));
     programs::refuse("iter").map_err(refused)?;
-    let program: &mut Program = programs::program(ebpf, PROGRAM).map_err(refused)?;
+    let program: &mut Program = programs::program(&mut object.ebpf, name).map_err(refused)?;
     let program: &mut Iter = program.try_into().map_err(refused)?;
     if program.fd().is_err() {
-        program.load("task", types).map_err(refused)?;
+        program.load(kind, &object.types).map_err(refused)?;
     }
     Ok(program)
+}
+
+/// One walk, to the end: one file is one walk.
+pub(super) fn walk(program: &mut Iter, buffer: &mut Vec<u8>) -> Result<(), SnapshotError> {
+    let link = program.attach().and_then(|id| program.take_link(id));
+    let link = link.map_err(|error| SnapshotError::Refused(refusal(&error)))?;
+    buffer.clear();
+    link.into_file()?.read_to_end(buffer)?;
+    Ok(())
 }

@@ -32,8 +32,8 @@ pub struct TaskContext {
 
 /// `struct bpf_iter_meta` (include/linux/bpf.h)
 #[repr(C)]
-struct Meta {
-    seq: *mut c_void,
+pub struct Meta {
+    pub seq: *mut c_void,
     session_id: u64,
     seq_num: u64,
 }

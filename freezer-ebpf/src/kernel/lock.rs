@@ -1,19 +1,21 @@
-//! The lock a task waits for, by `task->blocker` (6.16 and newer with `CONFIG_DETECT_HUNG_TASK_BLOCKER`).
+//! The lock a task waits for, by `task->blocker` (6.16 and newer with `CONFIG_DETECT_HUNG_TASK_BLOCKER`), else by its place
+//! in the lock's queue.
 
 use aya_ebpf::Global;
 use freezer_common::snapshot::{LOCK_MUTEX, LOCK_SEMAPHORE};
 
 use super::{
     memory::{Kernel, Memory, Raw},
-    offsets::{MUTEX_OWNER, RWSEM_OWNER, SEMAPHORE_HOLDER, TASK_BLOCKER, TASK_PID},
+    offsets::{MUTEX_OWNER, RWSEM_OWNER, SEMAPHORE_HOLDER, TASK_BLOCKER, TASK_PID, present},
+    queue,
 };
 
 /// The low two bits of `blocker` are the kind (`BLOCKER_TYPE_MASK`, include/linux/hung_task.h).
 const KIND: u64 = 3;
 /// Flags in an owner word: `MUTEX_FLAGS` (kernel/locking/mutex.h), `RWSEM_OWNER_FLAGS_MASK` (rwsem.c) is part of it.
-const OWNER_FLAGS: u64 = 7;
+pub const OWNER_FLAGS: u64 = 7;
 /// `RWSEM_READER_OWNED`
-const READERS: u64 = 1;
+pub const READERS: u64 = 1;
 
 /// A lock and whom its own word names.
 pub struct Lock {
@@ -30,6 +32,9 @@ pub struct Lock {
 pub unsafe fn awaited<M: Memory>(task: Kernel) -> Option<Lock> {
     // SAFETY: `task` is a task; the lock and its owner are read through the helper that refuses bad addresses.
     unsafe {
+        if !present(&TASK_BLOCKER) {
+            return queue::awaited::<M>(task);
+        }
         let blocker: u64 = M::load(task, &TASK_BLOCKER)?;
         if blocker == 0 {
             return None;

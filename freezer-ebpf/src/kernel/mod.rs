@@ -5,4 +5,5 @@ pub mod clock;
 pub mod lock;
 pub mod memory;
 pub mod offsets;
+mod queue;
 pub mod task;

@@ -27,6 +27,13 @@ globals! {
     CGROUP_PARENT,
     CGROUP_ROOT, CGROUP_KN, KN_ID,
     MUTEX_OWNER, RWSEM_OWNER, SEMAPHORE_HOLDER,
+    /// The saved stack pointer of a task that sleeps.
+    TASK_SP,
+    TASK_STACK, MUTEX_WAIT_LIST, RWSEM_WAIT_LIST, RWSEM_COUNT,
+    /// The task in an entry of a lock's queue, where mutexes and rwsems have it at the same place.
+    WAITER_TASK,
+    RWSEM_WAITER_TYPE,
+    FILE_INODE, FILE_PRIVATE, INODE_RDEV, INODE_PRIVATE,
 }
 
 /// Mask of the v2 `frozen` bit in its byte.
@@ -38,6 +45,9 @@ pub static PF_FROZEN_MASK: Global<u32> = Global::new(0);
 /// 1 where `sched_switch` hands over the previous task's state (5.18 and newer).
 #[unsafe(no_mangle)]
 pub static SWITCH_HAS_STATE: Global<u32> = Global::new(0);
+/// The agent's own process id.
+#[unsafe(no_mangle)]
+pub static OWN_TGID: Global<u32> = Global::new(0);
 /// Id of the watched cgroup.
 #[unsafe(no_mangle)]
 pub static WATCH_ID: Global<u64> = Global::new(0);
