@@ -61,12 +61,8 @@ async fn a_task_that_waits_for_an_rwsem_names_the_writer_that_holds_it() {
 
     let tasks = observer(&cgroup).snapshot(Scope::Watched, Stacks::NotFrozen).expect("a snapshot");
     let lock = |tid: i32| tasks.iter().find(|task| task.tid == tid).and_then(|task| task.lock.clone());
-    let expected =
+    let by_writer =
         LockWait { kind: "rwsem-write".to_owned(), owner: Some(holder.tid()), owner_is_reader: false };
     assert_eq!(lock(holder.tid()), None);
-    match lock(waiter.tid()) {
-        Some(lock) => assert_eq!(lock, expected),
-        // Before 6.16, or without CONFIG_DETECT_HUNG_TASK_BLOCKER, the kernel does not say; `missing` does.
-        None => assert!(observer(&cgroup).missing().iter().any(|missing| missing.what == "task->blocker")),
-    }
+    assert_eq!(lock(waiter.tid()), Some(by_writer));
 }

@@ -88,7 +88,8 @@ pub fn is_fuse_device(path: &[u8]) -> bool {
     path.ends_with(b"/dev/fuse")
 }
 
-/// A holder of `/dev/fuse`, and the connection the kernel says it serves (`fuse_dev_show_fdinfo`, 6.15+).
+/// A holder of `/dev/fuse`, and the connection the kernel says it serves (`fuse_dev_show_fdinfo`, 6.15+; before,
+/// its pointers do: `fuse_devices.rs`).
 #[derive(Debug)]
 struct Holder {
     pid: i32,
@@ -263,7 +264,10 @@ mod tests {
         );
         assert_eq!((named.servers, named.servers_certain), (vec![6], true));
         let mut unnamed = connection(39);
-        assign(&mut unnamed, &[Holder { pid: 5, fd: 3, connection: None }, Holder { pid: 6, fd: 3, connection: None }]);
+        assign(
+            &mut unnamed,
+            &[Holder { pid: 5, fd: 3, connection: None }, Holder { pid: 6, fd: 3, connection: None }],
+        );
         assert_eq!((unnamed.servers, unnamed.servers_certain), (vec![5, 6], false));
     }
 

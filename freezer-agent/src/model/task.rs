@@ -89,7 +89,7 @@ pub enum SchedPolicy {
     Deadline,
 }
 
-/// A lock the kernel itself names as what a task waits for (`task->blocker`, 6.16+).
+/// A lock the kernel itself names as what a task waits for (`task->blocker`, 6.16+), or in whose queue the task is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockWait {
     /// `mutex`, `semaphore`, `rwsem-read` or `rwsem-write`, as the waiter asked for it.

@@ -3,7 +3,7 @@
 use std::{io, sync::Arc};
 
 use aya::{
-    EbpfError,
+    Ebpf, EbpfError,
     maps::{Array, MapData, MapError, PerCpuArray, RingBuf},
     programs::{
         PerfEvent,

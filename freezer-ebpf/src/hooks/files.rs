@@ -41,7 +41,11 @@ pub extern "C" fn open_files(ctx: *const FileContext) -> i32 {
         let fd = (*ctx).fd;
         if let Some(record) = look(task, file, fd) {
             let record = &raw const record;
-            bpf_seq_write((*(*ctx).meta).seq.cast(), record.cast_mut().cast(), size_of::<FileRecord>() as u32);
+            bpf_seq_write(
+                (*(*ctx).meta).seq.cast(),
+                record.cast_mut().cast(),
+                size_of::<FileRecord>() as u32,
+            );
         }
     }
     0

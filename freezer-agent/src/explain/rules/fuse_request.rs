@@ -22,8 +22,9 @@
 //! Cost: thawing costs nothing. An abort ends every request of that mount, present and future, with an error, and
 //! data the server has not written is lost. Killing the waiting task works only once it is thawed (v1).
 //!
-//! Kernels: all. `virtiofs` is FUSE whose server is the host of this virtual machine: no process here. Since 6.15 the kernel says which connection a `/dev/fuse` descriptor serves; before that the
-//! servers are all who hold one.
+//! Kernels: all. `virtiofs` is FUSE whose server is the host of this virtual machine: no process here. Since 6.15 the kernel
+//! says in `fdinfo` which connection a `/dev/fuse` descriptor serves; before that a BPF iterator over open files compares
+//! the kernel's own pointers; without BPF the servers are all who hold one.
 //!
 //! Source: `fs/fuse/dev.c`, `request_wait_answer`, `fuse_get_req`, `fuse_dev_show_fdinfo`; `fs/fuse/control.c`.
 
@@ -202,7 +203,7 @@ fn finding(case: &Case<'_>, site: &Site<'_>) -> Finding {
     let of = site.mount.map_or_else(|| "a FUSE mount that could not be told".to_owned(), |m| m.path.to_string());
     let mut servers = site.connection.map_or_else(Vec::new, |connection| servers(case, connection));
     let proved = site.connection.is_some_and(|connection| connection.servers_certain);
-    // Before 6.15 any process with some /dev/fuse may be the server: not even the only one that reads must be.
+    // Without the kernel's word any process with some /dev/fuse may be the server: not even the only one that reads must be.
     let chosen = if proved || servers.len() == 1 { choose(&servers) } else { None };
     let names: Vec<String> = servers.iter().map(|server| server.holder.who.clone()).collect();
     let mut finding = if let Some((at, at_most)) = chosen {

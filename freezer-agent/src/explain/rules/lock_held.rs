@@ -10,10 +10,11 @@
 //!
 //! Cost: that of the last link. The lock itself cannot be taken away.
 //!
-//! Kernels: the owner is known where the kernel has `task->blocker` (6.16+ with `CONFIG_DETECT_HUNG_TASK_BLOCKER`); a VMA
-//! lock has no owner to read. A readers' rwsem names its last reader only.
+//! Kernels: the owner is known where the kernel has `task->blocker` (6.16+ with `CONFIG_DETECT_HUNG_TASK_BLOCKER`); before,
+//! mutexes and rwsems are found by the entry of their queue on the waiter's stack. A VMA lock has no owner to read, nor has
+//! a semaphore before 6.16. A readers' rwsem names its last reader only.
 //!
-//! Source: `include/linux/hung_task.h`; `kernel/hung_task.c`, `debug_show_blocker`; `kernel/locking/rwsem.c`.
+//! Source: `include/linux/hung_task.h`; `kernel/hung_task.c`, `debug_show_blocker`; `kernel/locking/mutex.c`, `rwsem.c`.
 
 use super::super::case::{Case, Finding};
 use super::super::facts::TaskFacts;
