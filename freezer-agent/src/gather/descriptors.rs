@@ -88,8 +88,14 @@ pub fn is_fuse_device(path: &[u8]) -> bool {
     path.ends_with(b"/dev/fuse")
 }
 
-/// A holder of `/dev/fuse`, and the connection the kernel says it serves (`fuse_dev_show_fdinfo`, 6.15+; before,
+/// The connection that a `/dev/fuse` serves, where the kernel says it in `fdinfo` (`fuse_dev_show_fdinfo`, 6.15+; before,
 /// its pointers do: `fuse_devices.rs`).
+pub fn fuse_connection(process: &Process, fd: i32) -> Option<u64> {
+    let info = process.read(&format!("fdinfo/{fd}")).filter(|_| !is_withheld("fuse-fdinfo"))?;
+    field(&info, "fuse_connection")
+}
+
+/// A holder of `/dev/fuse`, and the connection it serves, where that is known.
 #[derive(Debug)]
 struct Holder {
     pid: i32,
@@ -151,7 +157,6 @@ impl Found {
 pub fn scan(proc: &ProcDir, wanted: Wanted, deadline: Instant) -> Found {
     let mut found = Found { fuse: wanted.fuse, automounts: wanted.automounts, ..Found::default() };
     let mut listeners = Listeners::default();
-    let fdinfo_tells = !is_withheld("fuse-fdinfo");
     // This process's own copies of what it looks at are nobody's.
     let own = proc.own_pid();
     for pid in proc.pids().into_iter().filter(|pid| Some(*pid) != own) {
@@ -164,8 +169,7 @@ pub fn scan(proc: &ProcDir, wanted: Wanted, deadline: Instant) -> Found {
             let Some(link) = process.link(&format!("fd/{fd}")) else { continue };
             match link.as_slice() {
                 device if is_fuse_device(device) => {
-                    let info = process.read(&format!("fdinfo/{fd}")).filter(|_| fdinfo_tells);
-                    let connection = info.and_then(|info| field(&info, "fuse_connection"));
+                    let connection = fuse_connection(&process, fd);
                     found.fuse_holders.push(Holder { pid, fd, connection });
                 }
                 b"anon_inode:[userfaultfd]" if wanted.userfault => {

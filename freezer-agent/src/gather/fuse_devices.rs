@@ -12,7 +12,9 @@ use std::os::fd::AsRawFd as _;
 use super::Gatherer;
 use super::descriptors::{Found, ServedDevice};
 use super::fusectl::Fusectl;
+use super::procdir::ProcDir;
 use crate::decode::{FileLook, PointsTo};
+use crate::source::OpenFiles;
 
 impl Gatherer<'_> {
     /// Completes what the walk over descriptors found.
@@ -20,20 +22,25 @@ impl Gatherer<'_> {
         let Some(files) = self.subject.open_files.as_ref().filter(|_| found.has_unnamed_devices()) else {
             return;
         };
-        let Some(control) = Fusectl::open(&self.proc) else {
-            self.gaps.insert("which FUSE server serves which mount: fusectl cannot be mounted".to_owned());
-            return;
-        };
-        let numbers = control.connections();
-        let directories: Vec<(u32, File)> =
-            numbers.into_iter().filter_map(|number| Some((number, control.directory(number)?))).collect();
-        match files.walk() {
-            Ok(looks) => found.name_devices(&served(&directories, self.proc.own_pid(), &looks)),
-            Err(error) => {
-                self.gaps.insert(format!("which FUSE server serves which mount: {error}"));
+        match tell(&self.proc, files) {
+            Ok(served) => found.name_devices(&served),
+            Err(gap) => {
+                self.gaps.insert(gap);
             }
         }
     }
+}
+
+/// Every open `/dev/fuse` whose connection can be told, else why none can.
+pub fn tell(proc: &ProcDir, files: &OpenFiles) -> Result<Vec<ServedDevice>, String> {
+    let gap =
+        |why: &dyn std::fmt::Display| format!("which FUSE server serves which mount is not certain: {why}");
+    let control = Fusectl::open(proc).ok_or_else(|| gap(&"fusectl is not mounted, and cannot be"))?;
+    let numbers = control.connections();
+    let directories: Vec<(u32, File)> =
+        numbers.into_iter().filter_map(|number| Some((number, control.directory(number)?))).collect();
+    let looks = files.walk().map_err(|error| gap(&error))?;
+    Ok(served(&directories, proc.own_pid(), &looks))
 }
 
 /// The devices whose connection is one of those whose directory this process holds open.

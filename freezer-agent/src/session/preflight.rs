@@ -37,6 +37,6 @@ pub fn look_ahead(cgroup: &Cgroup, verbose: bool) -> Result<(Sight, Option<Obser
         open_files: witness.open_files(),
     };
     let facts = gather::gather(&subject);
-    preflight::fill(&mut sight, &subject.host, &facts);
+    preflight::fill(&mut sight, &subject.host, &facts, subject.open_files.as_ref());
     Ok((sight, Some(witness.report())))
 }

@@ -1,14 +1,17 @@
 //! Each process inside: what it is in the middle of, and by which descriptors others depend on it.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::{Look, Party, Served, descriptors};
 use crate::explain::Facts;
 use crate::explain::facts::{FuseConnection, Userfaultfd};
+use crate::gather::fuse_devices;
 use crate::gather::mountinfo::Mount;
 use crate::gather::procdir::{Process, field};
 use crate::model::{Name, TaskSnapshot};
 use crate::preflight::sight::{Supervises, Supervisor};
+use crate::source::OpenFiles;
 
 /// `PF_NOFREEZE` (include/linux/sched.h): kernel threads have it unless they ask to be frozen.
 const PF_NOFREEZE: u64 = 0x0000_8000;
@@ -23,9 +26,20 @@ pub struct Found {
     pub executing: Vec<Party>,
     pub supervisors: Vec<Supervisor>,
     pub fuse: Vec<Served>,
+    /// Why the mounts that are served could not be told.
+    pub gap: Option<String>,
+    devices: Vec<Device>,
 }
 
-pub fn look(look: &Look<'_>, facts: &Facts) -> Found {
+/// An open `/dev/fuse`.
+struct Device {
+    who: Party,
+    fd: i32,
+    number: Option<u64>,
+    mounts: Rc<Vec<Mount>>,
+}
+
+pub fn look(look: &Look<'_>, facts: &Facts, open_files: Option<&OpenFiles>) -> Found {
     let mut found = Found::default();
     for facts in &facts.tasks {
         let task = &facts.task;
@@ -45,7 +59,29 @@ pub fn look(look: &Look<'_>, facts: &Facts) -> Found {
             one(look, &process, &who, &mut found);
         }
     }
+    if let Some(files) = open_files {
+        found.number_devices(look, files);
+    }
+    found.fuse = found.devices.iter().map(served).collect();
     found
+}
+
+impl Found {
+    /// Where `fdinfo` names no connection: by the kernel's own pointers.
+    fn number_devices(&mut self, look: &Look<'_>, files: &OpenFiles) {
+        if self.devices.is_empty() || self.devices.iter().any(|device| device.number.is_some()) {
+            return;
+        }
+        match fuse_devices::tell(&look.proc, files) {
+            Ok(told) => {
+                for device in &mut self.devices {
+                    let own = told.iter().find(|one| (one.pid, one.fd) == (device.who.pid, device.fd));
+                    device.number = own.map(|one| u64::from(one.number));
+                }
+            }
+            Err(gap) => self.gap = Some(gap),
+        }
+    }
 }
 
 fn is_freezable(look: &Look<'_>, task: &TaskSnapshot) -> bool {
@@ -64,7 +100,7 @@ fn one(look: &Look<'_>, process: &Process, who: &Party, found: &mut Found) {
     if field(&status, "CoreDumping") == Some(1) {
         found.dumping.push(who.clone());
     }
-    let mounts = process.mounts();
+    let mounts = Rc::new(process.mounts());
     found.supervisors.extend(
         automounts(process, &mounts)
             .map(|mount| Supervisor { who: who.clone(), by: Supervises::Autofs(mount) }),
@@ -74,7 +110,10 @@ fn one(look: &Look<'_>, process: &Process, who: &Party, found: &mut Found) {
         let Some(link) = process.link(&format!("fd/{fd}")) else { continue };
         let info = || process.read(&format!("fdinfo/{fd}")).unwrap_or_default();
         match link.as_slice() {
-            b"/dev/fuse" => found.fuse.push(served(who, &info(), &mounts)),
+            b"/dev/fuse" => {
+                let number = descriptors::fuse_connection(process, fd);
+                found.devices.push(Device { who: who.clone(), fd, number, mounts: Rc::clone(&mounts) });
+            }
             b"anon_inode:seccomp notify" => seccomp = true,
             b"anon_inode:[fanotify]" => found.supervisors.extend(listener(who, &info(), &mounts)),
             b"anon_inode:[userfaultfd]" => {
@@ -92,11 +131,11 @@ fn one(look: &Look<'_>, process: &Process, who: &Party, found: &mut Found) {
     }
 }
 
-/// `fs/fuse/dev.c`, `fuse_dev_show_fdinfo` (6.15 and newer) names the connection; before that it may be any.
-fn served(who: &Party, info: &[u8], mounts: &[Mount]) -> Served {
-    let number = field(info, "fuse_connection");
+/// Of a device whose connection is not known it may be any.
+fn served(device: &Device) -> Served {
+    let Device { who, number, mounts, .. } = device;
     let mut connections: Vec<FuseConnection> = Vec::new();
-    for mount in mounts {
+    for mount in mounts.iter() {
         descriptors::add_connection(&mut connections, mount.facts.clone());
     }
     let fits =

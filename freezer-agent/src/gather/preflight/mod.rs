@@ -16,6 +16,7 @@ use crate::explain::{Facts, foresee};
 use crate::model::{Name, TaskSnapshot, TaskState};
 use crate::preflight::Kind;
 use crate::preflight::sight::{Party, Refused, RequestSeen, Served, Sight};
+use crate::source::OpenFiles;
 
 /// All looks together take no longer than about this.
 const BUDGET: Duration = Duration::from_secs(2);
@@ -74,7 +75,9 @@ fn request(cgroup: &Cgroup) -> Result<RequestSeen, ControlError> {
 }
 
 /// Fills the outline in, from one look at the host and the facts that an explanation of it would rest on.
-pub fn fill(sight: &mut Sight, host: &[TaskSnapshot], facts: &Facts) {
+///
+/// `open_files` tells what `fdinfo` leaves out before 6.15.
+pub fn fill(sight: &mut Sight, host: &[TaskSnapshot], facts: &Facts, open_files: Option<&OpenFiles>) {
     let look = Look::new(host, facts);
     let alive = |state| !matches!(state, TaskState::Zombie | TaskState::Dead);
     sight.tasks = facts.tasks.iter().filter(|facts| alive(facts.task.state)).count();
@@ -82,7 +85,8 @@ pub fn fill(sight: &mut Sight, host: &[TaskSnapshot], facts: &Facts) {
     sight.gaps.clone_from(&facts.gaps);
     sight.traces = traces::find(&look);
     sight.ancestry = traces::ancestry(&look);
-    let found = inside::look(&look, facts);
+    let found = inside::look(&look, facts, open_files);
+    sight.gaps.extend(found.gap);
     sight.kernel_threads = found.kernel_threads;
     sight.dumping = found.dumping;
     sight.executing = found.executing;

@@ -1,0 +1,56 @@
+//! What the agent leans on where the kernel is older than 6.16: the iterator over open files in place of `fdinfo`, and the
+//! queues of locks in place of `task->blocker`. With the newer ways withheld the answers are the same, just as certain.
+
+mod support;
+
+use std::process::Command;
+
+use freezer_lab::{Hierarchy, agent, judge};
+use serde_json::Value;
+
+/// Runs the agent without ways of newer kernels; what is wrong with its answer to a case, and the answer.
+fn answer(
+    name: &str,
+    hierarchy: Hierarchy,
+    ways: &str,
+    scene: &mut freezer_lab::Scene,
+) -> (Vec<String>, Value) {
+    let stage = support::stage_ready(scene, name, hierarchy);
+    let mut command = Command::new(agent::path().expect("the agent is built"));
+    command
+        .args(["freeze", "--explain", "--json", "--timeout", "500ms", "--cgroup"])
+        .arg(stage.cgroup.path());
+    command.env("FREEZER_AGENT_WITHOUT", ways);
+    let ended = agent::spawn(command).and_then(agent::Run::end).expect("the agent ends");
+    (judge::json(&stage, &ended), ended.json().expect("one JSON object"))
+}
+
+fn same_without(ways: &str, names: &[&str]) {
+    for name in names {
+        support::on_each(&Hierarchy::BOTH, |scene, hierarchy| {
+            let (wrong, document) = answer(name, hierarchy, ways, scene);
+            assert!(wrong.is_empty(), "{name}: {wrong:?} {document:#}");
+        });
+    }
+}
+
+#[test]
+fn a_fuse_server_is_certain_without_fdinfo() {
+    same_without("fuse-fdinfo", &["fuse-read", "fuse-chain", "fuse-own-mount", "block-io-server-inside"]);
+}
+
+#[test]
+fn a_lock_s_owner_is_certain_without_the_blocker() {
+    same_without("blocker", &["lock-directory", "lock-file-position", "lock-chain"]);
+}
+
+/// Neither of the two ways: the server is told, and not said to be certain.
+#[test]
+fn without_any_way_the_only_server_is_likely() {
+    support::on_each(&Hierarchy::BOTH, |scene, hierarchy| {
+        let (_, document) = answer("fuse-read", hierarchy, "fuse-fdinfo,iter", scene);
+        assert_eq!(document["blockers"][0]["certainty"], "likely", "{document:#}");
+        let missing = document["observer"]["missing"].to_string();
+        assert!(missing.contains("task iterator"), "{missing}");
+    });
+}
