@@ -6,9 +6,9 @@ use crate::layout;
 /// `MISC_MAJOR` and `FUSE_MINOR` of `include/linux/{major,miscdevice}.h`.
 pub const FUSE_DEVICE: u32 = 10 << 20 | 229;
 
-/// `kind`: a `/dev/fuse`; `words` are the first two of what its `private_data` points to.
+/// `kind`: a `/dev/fuse`; `pointer` is the first word of what its `private_data` points to.
 pub const FILE_FUSE_DEVICE: u32 = 0;
-/// `kind`: a file of the agent's own; the first of `words` is its inode's `i_private`.
+/// `kind`: a file of the agent's own; `pointer` is its inode's `i_private`.
 pub const FILE_OWN: u32 = 1;
 
 /// One open file.
@@ -16,7 +16,7 @@ pub const FILE_OWN: u32 = 1;
 #[repr(C)]
 pub struct FileRecord {
     /// As `kind` says.
-    pub words: [u64; 2],
+    pub pointer: u64,
     /// Process that has it.
     pub tgid: i32,
     /// Descriptor there.
@@ -26,4 +26,4 @@ pub struct FileRecord {
     /// Zero.
     pub reserved: u32,
 }
-layout!(FileRecord, 32, words @ 0, tgid @ 16, fd @ 20, kind @ 24, reserved @ 28);
+layout!(FileRecord, 24, pointer @ 0, tgid @ 8, fd @ 12, kind @ 16, reserved @ 20);

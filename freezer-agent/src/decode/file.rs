@@ -8,8 +8,8 @@ use super::DecodeError;
 /// What an open file points to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PointsTo {
-    /// A `/dev/fuse`: the first words of the kernel's device, one of them its connection.
-    FuseDevice([u64; 2]),
+    /// A `/dev/fuse`: the first word of the kernel's device, its connection.
+    FuseDevice(u64),
     /// A file of this process: its inode's private pointer.
     Own(u64),
 }
@@ -21,7 +21,7 @@ pub struct FileLook {
     pub pid: i32,
     /// Descriptor there.
     pub fd: i32,
-    /// Kernel addresses.
+    /// A kernel address.
     pub points_to: PointsTo,
 }
 
@@ -38,12 +38,12 @@ pub fn files(bytes: &[u8]) -> Result<Vec<FileLook>, DecodeError> {
 /// Fields in the order of [`FileRecord`]; nothing where the kind is not known.
 fn file(mut record: &[u8]) -> Result<(u32, Option<FileLook>), TryGetError> {
     let buf = &mut record;
-    let words = [buf.try_get_u64_le()?, buf.try_get_u64_le()?];
+    let pointer = buf.try_get_u64_le()?;
     let (pid, fd) = (buf.try_get_i32_le()?, buf.try_get_i32_le()?);
     let (kind, _reserved) = (buf.try_get_u32_le()?, buf.try_get_u32_le()?);
     let points_to = match kind {
-        FILE_FUSE_DEVICE => Some(PointsTo::FuseDevice(words)),
-        FILE_OWN => Some(PointsTo::Own(words[0])),
+        FILE_FUSE_DEVICE => Some(PointsTo::FuseDevice(pointer)),
+        FILE_OWN => Some(PointsTo::Own(pointer)),
         _ => None,
     };
     Ok((kind, points_to.map(|points_to| FileLook { pid, fd, points_to })))
@@ -57,16 +57,13 @@ mod tests {
 
     #[test]
     fn a_record_gives_its_file_and_a_kind_not_known_gives_an_error() {
-        let mut bytes = Vec::new();
-        for word in [0xffff_8880_0000_1000_u64, 7] {
-            bytes.extend(word.to_le_bytes());
-        }
+        let mut bytes = 0xffff_8880_0000_1000_u64.to_le_bytes().to_vec();
         for word in [4711_u32, 5, FILE_FUSE_DEVICE, 0] {
             bytes.extend(word.to_le_bytes());
         }
-        let points_to = PointsTo::FuseDevice([0xffff_8880_0000_1000, 7]);
+        let points_to = PointsTo::FuseDevice(0xffff_8880_0000_1000);
         assert_eq!(files(&bytes), Ok(vec![FileLook { pid: 4711, fd: 5, points_to }]));
-        bytes[24] = 9;
+        bytes[16] = 9;
         assert_eq!(files(&bytes), Err(DecodeError::Kind(9)));
     }
 

@@ -53,9 +53,8 @@ fn served(directories: &[(u32, File)], own: Option<i32>, looks: &[FileLook]) -> 
     };
     let connections: HashMap<u64, u32> = looks.iter().filter_map(connection).collect();
     let device = |look: &FileLook| match look.points_to {
-        PointsTo::FuseDevice(words) => {
-            let number = words.iter().find_map(|word| connections.get(word))?;
-            Some(ServedDevice { pid: look.pid, fd: look.fd, number: *number })
+        PointsTo::FuseDevice(address) => {
+            Some(ServedDevice { pid: look.pid, fd: look.fd, number: *connections.get(&address)? })
         }
         PointsTo::Own(_) => None,
     };
@@ -67,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_device_serves_the_connection_whose_address_is_in_its_first_words() {
+    fn a_device_serves_the_connection_it_points_to() {
         let directories = [(38, File::open("/").expect("opened")), (39, File::open("/").expect("opened"))];
         let fd = |at: usize| directories[at].1.as_raw_fd();
         let look = |pid, fd, points_to| FileLook { pid, fd, points_to };
@@ -77,10 +76,10 @@ mod tests {
             // A connection that is gone, another process's descriptor of that number, and a device not yet mounted.
             look(7, fd(1) + 1, PointsTo::Own(0)),
             look(8, fd(0), PointsTo::Own(0xc00)),
-            look(20, 3, PointsTo::FuseDevice([0xb00, 1])),
-            look(21, 4, PointsTo::FuseDevice([1, 0xa00])),
-            look(22, 5, PointsTo::FuseDevice([0, 0])),
-            look(23, 6, PointsTo::FuseDevice([0xc00, 1])),
+            look(20, 3, PointsTo::FuseDevice(0xb00)),
+            look(21, 4, PointsTo::FuseDevice(0xa00)),
+            look(22, 5, PointsTo::FuseDevice(0)),
+            look(23, 6, PointsTo::FuseDevice(0xc00)),
         ];
         assert_eq!(
             served(&directories, Some(7), &looks),

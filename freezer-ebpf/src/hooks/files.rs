@@ -1,10 +1,10 @@
 //! The iterator over open files: what ties a descriptor of `/dev/fuse` to its connection on kernels whose `fdinfo` does not
 //! say it (before 6.15).
 //!
-//! Two pointers to the same `struct fuse_conn` prove it: that of the device, in the first words of `file->private_data`, a
-//! `struct fuse_dev` (`fs/fuse/fuse_i.h`: `fc` is the first member from 5.10 to 6.17, the second in 6.18), and that of a
-//! file of the control filesystem, `inode->i_private` (`fs/fuse/control.c`, `fuse_ctl_add_dentry`). Another layout gives
-//! words that equal no such pointer: no answer, and never a false one.
+//! Two pointers to the same `struct fuse_conn` prove it: that of the device, the first word of `file->private_data`, a
+//! `struct fuse_dev` (`fs/fuse/fuse_i.h`: `fc` is its first member from 4.2 to 6.18), and that of a file of the control
+//! filesystem, `inode->i_private` (`fs/fuse/control.c`, `fuse_ctl_add_dentry`). Another layout gives a word that equals no
+//! such pointer: no answer, and never a false one.
 
 use core::ffi::c_void;
 
@@ -61,7 +61,7 @@ unsafe fn look(task: Kernel, file: Kernel, fd: u32) -> Option<FileRecord> {
         if inode.is_null() {
             return None;
         }
-        let record = |kind, words| FileRecord { words, tgid, fd: fd as i32, kind, reserved: 0 };
+        let record = |kind, pointer| FileRecord { pointer, tgid, fd: fd as i32, kind, reserved: 0 };
         if Typed::load::<u32>(inode, &INODE_RDEV)? == FUSE_DEVICE {
             let device: Kernel = Typed::load(file, &FILE_PRIVATE)?;
             return Some(record(FILE_FUSE_DEVICE, Raw::at(device, 0)?));
@@ -69,6 +69,6 @@ unsafe fn look(task: Kernel, file: Kernel, fd: u32) -> Option<FileRecord> {
         if tgid as u32 != OWN_TGID.load() {
             return None;
         }
-        Some(record(FILE_OWN, [Typed::load(inode, &INODE_PRIVATE)?, 0]))
+        Some(record(FILE_OWN, Typed::load(inode, &INODE_PRIVATE)?))
     }
 }
