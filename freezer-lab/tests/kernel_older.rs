@@ -44,6 +44,25 @@ fn a_lock_s_owner_is_certain_without_the_blocker() {
     same_without("blocker", &["lock-directory", "lock-file-position", "lock-chain"]);
 }
 
+#[test]
+fn a_check_names_the_one_mount_that_a_server_inside_serves() {
+    support::on_each(&Hierarchy::BOTH, |scene, hierarchy| {
+        scene.silent_fuse(None).expect("another mount");
+        let cgroup = scene.cgroup(hierarchy).expect("a cgroup");
+        let (dir, server) = scene.silent_fuse(None).expect("a mount");
+        scene[server].put_in(&cgroup).expect("moved in");
+        let mut command = Command::new(agent::path().expect("the agent is built"));
+        command.args(["check", "--json", "--cgroup"]).arg(cgroup.path());
+        command.env("FREEZER_AGENT_WITHOUT", "fuse-fdinfo");
+        let ended = agent::spawn(command).and_then(agent::Run::end).expect("the agent ends");
+        let document = ended.json().expect("one JSON object");
+        let findings = document["findings"].as_array().expect("a list");
+        let served = findings.iter().find(|finding| finding["kind"] == "fuse-server").expect("it is told");
+        let says = format!("serves the FUSE mount {};", dir.display());
+        assert!(served["summary"].as_str().is_some_and(|summary| summary.contains(&says)), "{served:#}");
+    });
+}
+
 /// Neither of the two ways: the server is told, and not said to be certain.
 #[test]
 fn without_any_way_the_only_server_is_likely() {

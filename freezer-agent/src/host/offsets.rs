@@ -310,6 +310,19 @@ mod tests {
     }
 
     #[test]
+    fn where_the_entries_of_queues_are_not_as_known_no_lock_is_told_by_them() {
+        for (of, member) in [("mutex_waiter", "task"), ("rwsem_waiter", "list"), ("rw_semaphore", "count")] {
+            let Some(mut btf) = running() else { return };
+            if !Offsets::of(&btf).has_queues() {
+                // 7.x, whose queues begin with a waiter and not with a link.
+                return;
+            }
+            btf.edit_member(of, member, Edit::Forget);
+            assert!(!Offsets::of(&btf).has_queues(), "{of}.{member}");
+        }
+    }
+
+    #[test]
     fn a_frozen_mark_that_is_no_single_bit_is_not_read() {
         let Some(mut btf) = running() else { return };
         btf.edit_member("task_struct", "frozen", Edit::Forget);
