@@ -5,12 +5,12 @@
 //! with the link and the task. An entry that names the task and to which both its neighbours point back is such an entry and
 //! nothing left over from an earlier call. From there the queue leads to the lock.
 
-use aya_ebpf::{Global, helpers::bpf_probe_read_kernel_buf};
+use aya_ebpf::{Global, helpers::generated::bpf_probe_read_kernel};
 use freezer_common::snapshot::{LOCK_MUTEX, LOCK_RWSEM_READ, LOCK_RWSEM_WRITE};
 
 use super::{
     lock::{Lock, OWNER_FLAGS, READERS},
-    memory::{Kernel, Memory, Raw},
+    memory::{Kernel, Memory},
     offsets::{
         MUTEX_OWNER, MUTEX_WAIT_LIST, RWSEM_COUNT, RWSEM_OWNER, RWSEM_WAIT_LIST, RWSEM_WAITER_TYPE, TASK_PID,
         TASK_SP, TASK_STACK, TASK_STATE, WAITER_TASK, present,
@@ -75,16 +75,17 @@ unsafe fn entry(task: Kernel) -> Option<Kernel> {
     // SAFETY: `queue` is this CPU's slot, and indices stay within it.
     unsafe {
         let queue = QUEUE.get_ptr_mut(0)?;
-        let sp: Kernel = Raw::load(task, &TASK_SP)?;
-        let words = &mut (*queue).words;
-        let room = core::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), size_of_val(words));
-        bpf_probe_read_kernel_buf(sp.cast(), room).ok()?;
+        let sp = word(task, TASK_SP.load()) as Kernel;
+        let words = (&raw mut (*queue).words).cast::<u64>();
+        if bpf_probe_read_kernel(words.cast(), (QUEUE_WORDS * 8) as u32, sp) != 0 {
+            return None;
+        }
         // What is found goes to memory: in a register it would part the verifier's paths.
         let found = &raw mut (*queue).entry;
         found.write_volatile(0);
         let mut at = 0;
         while at < QUEUE_WORDS - 2 {
-            let names = (&raw const (*queue).words).cast::<u64>().add(at + 2).read_volatile();
+            let names = words.add(at + 2).read_volatile();
             let candidate = sp.byte_add(at * 8);
             if names == task as u64 && is_entry_of(candidate, task) {
                 found.write_volatile(candidate as u64);
@@ -158,11 +159,9 @@ unsafe fn lock(head: Kernel, entry: Kernel) -> Option<Lock> {
 #[inline(always)]
 unsafe fn owned(kind: u32, owner: u64, readers: bool) -> Lock {
     let owner = owner & !OWNER_FLAGS;
-    // SAFETY: the helper refuses addresses it cannot read.
-    match unsafe { Raw::load(owner as Kernel, &TASK_PID) } {
-        Some(tid) if owner != 0 => Lock { kind, owner, tid, readers },
-        _ => Lock { kind, owner: 0, tid: 0, readers },
-    }
+    // SAFETY: the helper refuses addresses it cannot read. The thread id is the low half of the word.
+    let tid = unsafe { word(owner as Kernel, TASK_PID.load()) } as i32;
+    Lock { kind, owner: if tid == 0 { 0 } else { owner }, tid, readers }
 }
 
 /// A field of the lock whose queue, its field `wait_list`, is at `head`.
@@ -172,9 +171,12 @@ unsafe fn field(head: Kernel, wait_list: &Global<u32>, field: &Global<u32>) -> u
     unsafe { word(head.byte_sub(wait_list.load() as usize), field.load()) }
 }
 
-/// A word of kernel memory; 0 where it cannot be read.
+/// A word of kernel memory; 0 where it cannot be read, by the helper's own doing (kernel/trace/bpf_trace.c,
+/// `bpf_probe_read_kernel_common`). Asking whether it could would double the verifier's paths at each word.
 #[inline(always)]
 unsafe fn word(base: Kernel, offset: u32) -> u64 {
-    // SAFETY: the helper refuses addresses it cannot read; any bytes are a `u64`.
-    unsafe { Raw::at(base, offset) }.unwrap_or(0)
+    let mut word = 0_u64;
+    // SAFETY: the helper refuses addresses it cannot read, and writes to a word of our own.
+    unsafe { bpf_probe_read_kernel((&raw mut word).cast(), 8, base.byte_add(offset as usize)) };
+    word
 }
