@@ -4,7 +4,7 @@ use crate::layout;
 
 /// Device number of `/dev/fuse`, as the kernel keeps it (`include/linux/kdev_t.h`: 20 bits of minor number):
 /// `MISC_MAJOR` and `FUSE_MINOR` of `include/linux/{major,miscdevice}.h`.
-pub const FUSE_DEVICE: u32 = 10 << 20 | 229;
+pub const FUSE_DEVICE: u32 = (10 << 20) + 229;
 
 /// `kind`: a `/dev/fuse`; `pointer` is the first word of what its `private_data` points to.
 pub const FILE_FUSE_DEVICE: u32 = 0;

@@ -5,16 +5,12 @@ mod support;
 
 use std::process::Command;
 
-use freezer_lab::{Hierarchy, agent, judge};
+use freezer_lab::judge::{self, Flaw};
+use freezer_lab::{Hierarchy, Scene, agent};
 use serde_json::Value;
 
 /// Runs the agent without ways of newer kernels; what is wrong with its answer to a case, and the answer.
-fn answer(
-    name: &str,
-    hierarchy: Hierarchy,
-    ways: &str,
-    scene: &mut freezer_lab::Scene,
-) -> (Vec<String>, Value) {
+fn answer(name: &str, hierarchy: Hierarchy, ways: &str, scene: &mut Scene) -> (Vec<Flaw>, Value) {
     let stage = support::stage_ready(scene, name, hierarchy);
     let mut command = Command::new(agent::path().expect("the agent is built"));
     command
@@ -57,9 +53,9 @@ fn a_check_names_the_one_mount_that_a_server_inside_serves() {
         let ended = agent::spawn(command).and_then(agent::Run::end).expect("the agent ends");
         let document = ended.json().expect("one JSON object");
         let findings = document["findings"].as_array().expect("a list");
-        let served = findings.iter().find(|finding| finding["kind"] == "fuse-server").expect("it is told");
+        let finding = findings.iter().find(|finding| finding["kind"] == "fuse-server").expect("it is told");
         let says = format!("serves the FUSE mount {};", dir.display());
-        assert!(served["summary"].as_str().is_some_and(|summary| summary.contains(&says)), "{served:#}");
+        assert!(finding["summary"].as_str().is_some_and(|summary| summary.contains(&says)), "{finding:#}");
     });
 }
 

@@ -148,6 +148,8 @@ fn has_target(btf: &Btf, wish: &Wish) -> bool {
     }
 }
 
+const FILES: &str = "before 6.15 it is not certain which FUSE server serves which mount";
+
 /// Fields without which an answer is poorer.
 fn fields(offsets: &Offsets) -> Vec<Missing> {
     let without_blocker = if offsets.has_queues() {
@@ -155,7 +157,6 @@ fn fields(offsets: &Offsets) -> Vec<Missing> {
     } else {
         "locks are told by the kernel stack, without their owner"
     };
-    const FILES: &str = "before 6.15 it is not certain which FUSE server serves which mount";
     [
         ("TASK_BLOCKER", "task->blocker", without_blocker),
         ("FILE_INODE", "file->f_inode", FILES),

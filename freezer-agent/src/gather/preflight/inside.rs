@@ -239,9 +239,11 @@ mod tests {
     #[test]
     fn a_server_is_tied_to_its_own_mount_where_the_kernel_says_which() {
         let mounts = parse(b"24 1 0:38 / /a rw - fuse.x a rw\n25 1 0:39 / /b rw - fuse.y b rw\n");
-        let named = served(&who(), b"flags:\t02\nfuse_connection:\t39\n", &mounts);
+        let mounts = Rc::new(mounts);
+        let device = |number| Device { who: who(), fd: 3, number, mounts: Rc::clone(&mounts) };
+        let named = served(&device(Some(39)));
         assert!(named.certain);
         assert_eq!(named.mounts.iter().map(|mount| mount.path.to_string()).collect::<Vec<_>>(), ["/b"]);
-        assert_eq!(served(&who(), b"flags:\t02\n", &mounts).mounts.len(), 2);
+        assert_eq!(served(&device(None)).mounts.len(), 2);
     }
 }
