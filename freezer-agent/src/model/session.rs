@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::account::{Account, Left};
-use super::timeline::Arrival;
-use super::{Event, EventKind, Hierarchy, Joined, JoinedBy, Latency, TaskSnapshot, TaskTimeline};
+use super::timeline::{Arrival, FrozenClock};
+use super::{Caller, Event, EventKind, Hierarchy, Joined, JoinedBy, Latency, TaskSnapshot, TaskTimeline};
 
 /// `TASK_DEAD` in a switch's state (`include/linux/sched.h`): the last switch of a task that exits.
 const TASK_DEAD: u32 = 0x80;
@@ -14,6 +14,10 @@ const TASK_DEAD: u32 = 0x80;
 pub struct Session {
     hierarchy: Hierarchy,
     requested_at: u64,
+    /// Id of the cgroup whose freeze by somebody else is followed.
+    follows: Option<u64>,
+    /// Who asked, where that was seen.
+    requested_by: Option<Caller>,
     write_ended_at: Option<u64>,
     tasks: HashMap<i32, TaskTimeline>,
     accounts: HashMap<i32, Account>,
@@ -30,12 +34,26 @@ impl Session {
         Self {
             hierarchy,
             requested_at,
+            follows: None,
+            requested_by: None,
             write_ended_at: None,
             tasks: HashMap::new(),
             accounts: HashMap::new(),
             inside: None,
             moved: HashMap::new(),
         }
+    }
+
+    /// A request that is yet to come, by somebody else: until it does, every event is one from before it.
+    #[must_use]
+    pub fn awaited(hierarchy: Hierarchy, cgroup: u64) -> Self {
+        Self { follows: Some(cgroup), ..Self::new(hierarchy, u64::MAX) }
+    }
+
+    /// Who made the request that stands; `None` where nobody saw it made, or it was this agent.
+    #[must_use]
+    pub fn requested_by(&self) -> Option<&Caller> {
+        self.requested_by.as_ref()
     }
 
     /// How long the write of the request itself took, ns: it asks every task.
@@ -75,6 +93,9 @@ impl Session {
     /// Takes one event in. Events from before the request only tell who was there.
     pub fn observe(&mut self, event: &Event) {
         let at = event.time_ns;
+        if let Some(cgroup) = self.follows {
+            self.follow(cgroup, event);
+        }
         if at < self.requested_at {
             return self.note_inside(&event.kind);
         }
@@ -99,13 +120,13 @@ impl Session {
             EventKind::TaskAsked { tid } => {
                 self.task(*tid).asked_at.get_or_insert(at);
             }
-            EventKind::Refrigerated { tid } => self.froze(*tid, at),
+            EventKind::Refrigerated { tid } => self.froze(*tid, at, FrozenClock::Entry),
             EventKind::Fork { parent, tid, tgid } => {
                 self.came(*tid, at);
                 let task = self.task(*tid);
                 task.joined = Some((at, JoinedBy::Fork { parent: Some(*parent) }));
                 task.forked_by = Some(*parent);
-                task.tgid = Some(*tgid);
+                task.tgid = *tgid;
             }
             EventKind::Exec { tid, comm } => {
                 let task = self.task(*tid);
@@ -145,12 +166,11 @@ impl Session {
             }
             // It never ran since the request: the write itself froze it where it was
             // (kernel/freezer.c, __freeze_task(), 6.1+; v2: a task stopped or traced counts as it is).
-            if task.on_cpu_at.is_none() && write_ended_at.is_some() && !task.late {
-                task.arrival = Some(Arrival::InPlace);
-                task.frozen_at = write_ended_at;
-            } else {
-                task.arrival = Some(Arrival::Seen);
-            }
+            let asked = task.asked_at.map(|at| (at, FrozenClock::Asked));
+            let in_place = asked.or(write_ended_at.map(|at| (at, FrozenClock::WriteEnd)));
+            let in_place = in_place.filter(|_| task.on_cpu_at.is_none() && !task.late);
+            task.arrival = Some(if in_place.is_some() { Arrival::InPlace } else { Arrival::Seen });
+            (task.frozen_at, task.clock) = in_place.unzip();
         }
     }
 
@@ -204,6 +224,21 @@ impl Session {
             .filter_map(|task| Some((task.tid, task.latency_ns(self.requested_at)?)))
             .collect();
         Latency::of(&times, request_to_frozen_ns)
+    }
+
+    /// The request that counts is the first since the last thaw.
+    fn follow(&mut self, top: u64, event: &Event) {
+        match &event.kind {
+            EventKind::FreezeAsked { cgroup, by } if *cgroup == top && self.requested_by.is_none() => {
+                self.requested_at = event.time_ns;
+                self.requested_by = Some(by.clone());
+            }
+            EventKind::ThawAsked { cgroup, .. } if *cgroup == top => {
+                let inside = self.inside.take();
+                *self = Self { inside, ..Self::awaited(self.hierarchy, top) };
+            }
+            _ => {}
+        }
     }
 
     fn task(&mut self, tid: i32) -> &mut TaskTimeline {
@@ -271,18 +306,18 @@ impl Session {
         };
         self.account(tid).left_cpu(at, how);
         if frozen {
-            self.froze(tid, at);
+            self.froze(tid, at, FrozenClock::Switch);
         } else if dead {
             self.went(tid, at);
         }
     }
 
-    fn froze(&mut self, tid: i32, at: u64) {
+    fn froze(&mut self, tid: i32, at: u64, clock: FrozenClock) {
         let spent = self.account(tid).spent(at);
         let task = self.task(tid);
         task.was_frozen = true;
         if task.frozen_at.is_none() {
-            task.frozen_at = Some(at);
+            (task.frozen_at, task.clock) = (Some(at), Some(clock));
             task.arrival = Some(Arrival::Entered);
             task.spent = spent;
         }
@@ -293,8 +328,7 @@ impl TaskTimeline {
     /// A task that runs again is not frozen (v2 leaves the trap for a ptrace request, v1 for a spurious wake-up).
     fn leave_refrigerator(&mut self) {
         if self.arrival == Some(Arrival::Entered) {
-            self.arrival = None;
-            self.frozen_at = None;
+            (self.arrival, self.frozen_at, self.clock) = (None, None, None);
         }
     }
 }
@@ -350,6 +384,50 @@ mod tests {
         assert_eq!(session.latency(None).max_ns, None);
     }
 
+    fn asked(cgroup: u64, comm: &str) -> EventKind {
+        EventKind::FreezeAsked { cgroup, by: Caller { tid: 5, pid: 5, comm: comm.into() } }
+    }
+
+    #[test]
+    fn a_session_by_somebody_else_begins_with_the_first_request_for_the_cgroup_itself() {
+        let mut session = Session::awaited(Hierarchy::V1, 40);
+        session.observe(&event(900, frozen_out(7)));
+        session.observe(&event(1000, asked(41, "inner")));
+        assert_eq!((session.requested_by(), session.timelines().len()), (None, 0));
+        session.observe(&event(1100, asked(40, "docker")));
+        session.observe(&event(1150, asked(40, "impatient")));
+        session.observe(&event(1200, frozen_out(7)));
+        assert_eq!(session.requested_by().map(|by| by.comm.clone()), Some("docker".into()));
+        assert_eq!(session.latency(None).max_ns, Some(100));
+    }
+
+    #[test]
+    fn a_thaw_ends_what_was_asked_before_it() {
+        let mut session = Session::awaited(Hierarchy::V2, 40);
+        session.observe(&event(1000, asked(40, "docker")));
+        session.observe(&event(1100, frozen_out(7)));
+        let by = Caller { tid: 6, pid: 6, comm: "sh".into() };
+        session.observe(&event(1200, EventKind::ThawAsked { cgroup: 40, by }));
+        assert_eq!((session.requested_by(), session.timelines().len()), (None, 0));
+        session.observe(&event(1300, asked(40, "runc")));
+        assert_eq!(session.requested_at(), 1300);
+    }
+
+    #[test]
+    fn who_froze_in_place_did_so_when_the_freezer_came_to_it_or_else_by_the_end_of_the_write() {
+        let mut session = Session::new(Hierarchy::V1, 1000);
+        session.write_ended(1900);
+        session.observe(&event(1200, EventKind::TaskAsked { tid: 7 }));
+        let frozen = |tid| TaskSnapshot { frozen_v1: Some(true), ..seen(tid, tid) };
+        session.look(&[frozen(7), frozen(8)]);
+        let told: Vec<_> =
+            session.timelines().iter().map(|task| (task.tid, task.frozen_at, task.clock)).collect();
+        assert_eq!(
+            told,
+            [(8, Some(1900), Some(FrozenClock::WriteEnd)), (7, Some(1200), Some(FrozenClock::Asked))]
+        );
+    }
+
     fn moved_in(tid: i32) -> EventKind {
         EventKind::Attach { tid, to: 1, into: true }
     }
@@ -399,7 +477,7 @@ mod tests {
         let exec = |tid| EventKind::Exec { tid, comm: "sh".into() };
         session.observe(&event(900, exec(6)));
         session.observe(&event(1100, exec(7)));
-        session.observe(&event(1100, EventKind::Fork { parent: 7, tid: 8, tgid: 8 }));
+        session.observe(&event(1100, EventKind::Fork { parent: 7, tid: 8, tgid: Some(8) }));
         session.observe(&event(1200, exec(8)));
         let joined = session.joined(1500);
         assert_eq!(joined.get(&6), None);

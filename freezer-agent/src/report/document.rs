@@ -131,6 +131,9 @@ pub struct Document {
     /// The ancestor that asks for the freeze, where it is not the cgroup itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frozen_by_ancestor: Option<Name>,
+    /// `explain`: who asked for the freeze, where the command was there to see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_by: Option<Caller>,
     /// Request to the end, ns.
     pub elapsed_ns: u64,
     /// Tasks of the subtree, at the end of the session, before anything was restored.
@@ -189,6 +192,7 @@ impl Document {
             restored: false,
             already_frozen: false,
             frozen_by_ancestor: None,
+            requested_by: None,
             elapsed_ns: 0,
             tasks: Tasks::default(),
             observer: None,

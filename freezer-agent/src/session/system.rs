@@ -15,7 +15,7 @@ use crate::model::{
     Caller, Event, Hierarchy, SystemFreezes, SystemSession, TaskSnapshot, TaskState, TaskTimeline,
 };
 use crate::report::{ObserverMode, ObserverReport};
-use crate::source::{Observer, ObserverOptions, Scope, Stacks, procfs};
+use crate::source::{Attached, Observer, ObserverOptions, Scope, Stacks, procfs};
 
 /// `PF_SUSPEND_TASK` (include/linux/sched.h), the same from 5.10 to 7.3.
 const PF_SUSPEND_TASK: u64 = 0x8000_0000;
@@ -126,6 +126,12 @@ impl SystemWitness {
             let lost = "the end of a freeze may go unnoticed".to_owned();
             self.missing.push(Missing { what: "map".to_owned(), why: error.to_string(), lost });
         }
+    }
+
+    /// The programs at work.
+    #[must_use]
+    pub fn attached(&self) -> &[Attached] {
+        self.observer.as_ref().map_or(&[], Observer::attached)
     }
 
     /// What observed, and what it lost.

@@ -1,6 +1,7 @@
 //! Bytes from the kernel: load, attach, ring buffer, task iterator, /proc.
 
 mod counters;
+mod kprobe_multi;
 mod object;
 mod observer;
 pub mod procfs;

@@ -1,6 +1,7 @@
 //! What the agent watches a cgroup with: programs, ring, counters, snapshots, samples.
 
 use std::io;
+use std::os::fd::OwnedFd;
 
 use aya::{
     Ebpf, EbpfError,
@@ -24,7 +25,7 @@ use tokio::{
 use super::{
     counters::{self, Counters},
     object::{self, Opened, Target},
-    programs::{self, Attached, refusal},
+    programs::{self, Attached, Programs, refusal},
     snapshot::{Scope, SnapshotError, Snapshots, Stacks},
     symbols::{LazySymbols, SymbolsError},
 };
@@ -50,11 +51,13 @@ pub struct ObserverOptions {
     pub ring_bytes: u32,
     /// Debug lines of the kernel side, through the `log` crate. Costs nothing where not asked for.
     pub log: bool,
+    /// Also who asks for a freeze, where that takes programs of its own.
+    pub requests: bool,
 }
 
 impl Default for ObserverOptions {
     fn default() -> Self {
-        Self { ring_bytes: 2 << 20, log: false }
+        Self { ring_bytes: 2 << 20, log: false, requests: false }
     }
 }
 
@@ -122,6 +125,8 @@ pub struct Observer {
     attached: Vec<Attached>,
     missing: Vec<Missing>,
     samples: Vec<PerfEventLinkId>,
+    /// A link that aya knows nothing of.
+    _multi: Option<OwnedFd>,
     log: Option<EbpfLogger<&'static dyn log::Log>>,
 }
 
@@ -148,6 +153,7 @@ impl Observer {
             return Err(ObserverError::Rights(lacking.join(" and ")));
         }
         let Opened { mut ebpf, types, plan } = object::open(target, options)?;
+        let programs = Programs::attach(&mut ebpf, &types, &plan.wishes);
         let ring: RingBuf<_> = take(&mut ebpf, "EVENTS")?.try_into()?;
         let ring = watch_fd(ring)?;
         let counters = PerCpuArray::try_from(take(&mut ebpf, "COUNTERS")?)?;
@@ -155,13 +161,7 @@ impl Observer {
         let system = Array::try_from(take(&mut ebpf, "SYSTEM")?)?;
         // Absent when the map was optimised away: then there is nothing to read.
         let log = if options.log { EbpfLogger::init(&mut ebpf).ok() } else { None };
-        let (mut attached, mut missing) = (Vec::new(), plan.missing);
-        for wish in &plan.wishes {
-            match programs::attach(&mut ebpf, &types, wish) {
-                Ok(program) => attached.push(program),
-                Err(refused) => missing.push(refused),
-            }
-        }
+        let missing = plan.missing.into_iter().chain(programs.missing).collect();
         Ok(Self {
             ebpf,
             types,
@@ -171,8 +171,9 @@ impl Observer {
             snapshots: Snapshots::new(request),
             system,
             symbols: LazySymbols::default(),
-            attached,
+            attached: programs.attached,
             missing,
+            _multi: programs.multi,
             samples: Vec::new(),
             log,
         })

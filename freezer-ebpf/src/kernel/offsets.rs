@@ -23,10 +23,15 @@ globals! {
     /// The pointer to the freezer's state in `css_set->subsys`.
     CSS_SET_FREEZER,
     CSS_SET_DFL_CGRP, CSS_CGROUP,
+    /// `freezer->css.cgroup` of v1's `struct freezer`.
+    FREEZER_CGROUP,
     /// `cgroup->self.parent`
     CGROUP_PARENT,
     CGROUP_ROOT, CGROUP_KN, KN_ID,
     MUTEX_OWNER, RWSEM_OWNER, SEMAPHORE_HOLDER,
+    /// In the records of classic tracepoints: `sched_switch`, `sched_process_fork`, `cgroup_freeze` and
+    /// `cgroup_unfreeze`, `cgroup_notify_frozen`.
+    RECORD_PREV_STATE, RECORD_CHILD_PID, RECORD_CGROUP_ID, RECORD_NOTIFY_ID, RECORD_NOTIFY_VAL,
 }
 
 /// Mask of the v2 `frozen` bit in its byte.

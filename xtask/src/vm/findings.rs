@@ -89,7 +89,17 @@ impl Part {
 }
 
 /// What is withheld in turn: each leaves the agent the next best way.
-const WITHHELD: &[&str] = &["fentry", "fentry,kprobe", "iter", "tp_btf,fentry,kprobe", "btf", "bpf"];
+const WITHHELD: &[&str] = &[
+    "fentry",
+    "fentry,kprobe.multi",
+    "fentry,kprobe.multi,kprobe",
+    "tp_btf",
+    "tp_btf,raw_tp",
+    "tp_btf,raw_tp,tracepoint,fentry,kprobe.multi,kprobe",
+    "iter",
+    "btf",
+    "bpf",
+];
 
 impl Outcome {
     /// As in the table of expectations.
@@ -182,7 +192,8 @@ fn doctor(text: &str) -> Vec<Finding> {
 }
 
 /// The ways in which programs are attached, as `doctor` prints them.
-pub const PATHS: &[&str] = &["tp_btf", "fentry", "kprobe", "iter", "perf"];
+pub const PATHS: &[&str] =
+    &["tp_btf", "raw_tp", "tracepoint", "fentry", "kprobe.multi", "kprobe", "iter", "perf"];
 
 /// The lines with those below them that go on with the same value, which stand deeper than any key.
 fn fields(text: &str) -> Vec<String> {

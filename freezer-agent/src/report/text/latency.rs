@@ -2,7 +2,7 @@
 
 use super::NAMED;
 use crate::model::units::{count, duration};
-use crate::model::{Arrival, Latency};
+use crate::model::{Arrival, Latency, LatencyClock};
 use crate::report::document::TaskDetail;
 use crate::report::histogram;
 use crate::report::style::Screen;
@@ -23,7 +23,18 @@ pub fn render(latency: &Latency, tasks: &[TaskDetail], screen: Screen) -> String
     text += &histogram::render(&latency.histogram);
     text += &slowest(tasks, screen);
     text += &without_own_time(tasks);
+    text += &clock(&latency.clock, screen);
     text
+}
+
+/// Nothing where each task's being asked is told, the sharpest that there is.
+fn clock(clock: &LatencyClock, screen: Screen) -> String {
+    if clock.asked.is_some() || clock.frozen.is_empty() {
+        return String::new();
+    }
+    let frozen: Vec<&str> = clock.frozen.iter().map(|frozen| frozen.by.as_str()).collect();
+    let text = format!("request: {}; frozen: {}", clock.requested, frozen.join(", "));
+    format!("\n{}", screen.field(0, "clock", &text))
 }
 
 fn slowest(tasks: &[TaskDetail], screen: Screen) -> String {

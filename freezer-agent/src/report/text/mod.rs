@@ -57,6 +57,13 @@ fn headline(document: &Document, screen: Screen) -> String {
     if let Some(ancestor) = &document.frozen_by_ancestor {
         text += &screen.field(0, "", &format!("asked for by its ancestor {ancestor}"));
     }
+    if let Some(by) = &document.requested_by {
+        let ago = match document.outcome {
+            Outcome::Freezing => format!(", {} ago", duration(document.elapsed_ns)),
+            _ => String::new(),
+        };
+        text += &screen.field(0, "", &format!("asked for by {} (pid {}){ago}", by.comm, by.pid));
+    }
     if let Some(freeze) = &document.suspend {
         text += &system::told(freeze, document, screen);
     }
