@@ -46,6 +46,8 @@ pub enum Kind {
     SystemThaw = 16,
     /// [`Straggler`]
     Straggler = 17,
+    /// [`Task`]: left the refrigerator or the frozen trap.
+    LeftRefrigerator = 18,
 }
 
 /// In [`SwitchOut::marks`]: the switch was involuntary.

@@ -24,7 +24,8 @@ pub enum Hook {
     CgroupAttach = 8,
     /// `freeze_task` or `cgroup_freeze_task`, by fentry or kprobe.
     TaskAsked = 9,
-    /// `__refrigerator` or `cgroup_enter_frozen`, by fentry or kprobe.
+    /// `__refrigerator` or `cgroup_enter_frozen`, by fentry or kprobe; the return of the first, or of
+    /// `cgroup_leave_frozen`, by fexit.
     Refrigerated = 10,
     /// The timer sample.
     Sample = 11,
@@ -90,11 +91,13 @@ pub enum Function {
     FreezeKernelThreads = 6,
     /// `thaw_processes`
     ThawProcesses = 7,
+    /// `cgroup_leave_frozen`, of which only the return is of interest.
+    CgroupLeaveFrozen = 8,
 }
 
 impl Function {
-    /// All of them.
-    pub const ALL: [Self; 7] = [
+    /// Those of which the entry is of interest.
+    pub const ENTRIES: [Self; 7] = [
         Self::FreezeTask,
         Self::CgroupFreezeTask,
         Self::Refrigerator,
@@ -115,6 +118,7 @@ impl Function {
             Self::FreezerApplyState => "freezer_apply_state",
             Self::FreezeKernelThreads => "freeze_kernel_threads",
             Self::ThawProcesses => "thaw_processes",
+            Self::CgroupLeaveFrozen => "cgroup_leave_frozen",
         }
     }
 }

@@ -74,7 +74,7 @@ fn examine(mut freezer: Freezer) -> Freezer {
     }
     let watch = Watch { hierarchy: freezer.hierarchy, cgroup_id: NO_CGROUP };
     let mut observer =
-        match Observer::load(&watch, &ObserverOptions { requests: true, ..ObserverOptions::default() }) {
+        match Observer::load(&watch, &ObserverOptions { by_others: true, ..ObserverOptions::default() }) {
             Ok(observer) => observer,
             Err(error) => {
                 let lost =

@@ -6,7 +6,8 @@
 //! seen.
 //!
 //! Where nobody asks for a freeze, `--for` watches for somebody who does: then it is known who asked and when, and how long
-//! each task took. In v1 that takes fentry or kprobes (`doctor`). A request from before the watch has no known maker.
+//! each task took; and how long each was frozen, where it is thawed again by the end. In v1 that takes fentry or kprobes
+//! (`doctor`). A request from before the watch has no known maker.
 //!
 //! Of a cgroup that is frozen it says whom outside that hurts: clients of a FUSE server inside, waiters for a lock that a
 //! task took inside, tracers.
@@ -159,7 +160,7 @@ fn tell_request(session: &mut Session, witness: &mut Witness, document: &mut Doc
     let requested_at = session.requested_at();
     let until = match document.outcome {
         Outcome::Frozen => session.last_frozen_at().unwrap_or(requested_at),
-        _ => monotonic_ns(),
+        _ => session.thaw_asked_at().unwrap_or_else(monotonic_ns),
     };
     document.elapsed_ns = until.saturating_sub(requested_at);
     // When the whole of it was frozen nobody confirmed.

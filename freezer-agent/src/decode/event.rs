@@ -45,6 +45,7 @@ const SYSTEM_FREEZE: u32 = Kind::SystemFreeze as u32;
 const SYSTEM_KERNEL_THREADS: u32 = Kind::SystemKernelThreads as u32;
 const SYSTEM_THAW: u32 = Kind::SystemThaw as u32;
 const STRAGGLER: u32 = Kind::Straggler as u32;
+const LEFT_REFRIGERATOR: u32 = Kind::LeftRefrigerator as u32;
 
 /// The body by kind: `Err` where it is too short, `None` where the kind is unknown.
 fn body(
@@ -83,6 +84,7 @@ fn body(
         }
         TASK_ASKED => EventKind::TaskAsked { tid: buf.try_get_i32_le()? },
         REFRIGERATED => EventKind::Refrigerated { tid: buf.try_get_i32_le()? },
+        LEFT_REFRIGERATOR => EventKind::LeftRefrigerator { tid: buf.try_get_i32_le()? },
         SAMPLE => return sample(buf, symbolise).map(Some),
         SYSTEM_FREEZE => EventKind::SystemFreeze { by: caller(buf)? },
         SYSTEM_KERNEL_THREADS => EventKind::SystemKernelThreads,
@@ -182,7 +184,7 @@ mod tests {
 
         #[test]
         fn any_body_of_a_known_kind_gives_an_event_or_an_error(
-            kind in 1_u32..18, body in proptest::collection::vec(any::<u8>(), 0..700)
+            kind in 1_u32..19, body in proptest::collection::vec(any::<u8>(), 0..700)
         ) {
             let mut bytes = vec![0; 12];
             bytes.extend(kind.to_le_bytes());

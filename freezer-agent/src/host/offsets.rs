@@ -42,6 +42,7 @@ pub const WANTED: &[(Kind, &str)] = &[
     (Kind::Func, "freeze_kernel_threads"),
     (Kind::Func, "thaw_processes"),
     (Kind::Func, "cgroup_enter_frozen"),
+    (Kind::Func, "cgroup_leave_frozen"),
     (Kind::Func, "__set_task_frozen"),
 ];
 

@@ -33,6 +33,8 @@ pub enum Attach {
     Tracepoint(Classic),
     /// The entry of a kernel function: fentry, or kprobe where that is refused.
     Function(Function),
+    /// The return of a kernel function: fexit. A kretprobe may miss some.
+    Return(Function),
 }
 
 /// What a tracepoint still gives through a perf event: a record without addresses, and the current task.
@@ -63,6 +65,11 @@ const fn tracepoint(hook: Hook, classic: Classic, lost: &'static str) -> Wish {
 
 const fn function(function: Function, lost: &'static str) -> Wish {
     Wish { target: function.name(), attach: Attach::Function(function), lost }
+}
+
+const fn returns(function: Function) -> Wish {
+    let lost = "how long each task stayed in the freezer is not known";
+    Wish { target: function.name(), attach: Attach::Return(function), lost }
 }
 
 const ASKED: &str = "no time at which each task was asked";
@@ -107,8 +114,11 @@ const V2: [Wish; 5] = [
 ];
 
 /// In v1 no tracepoint tells of a request.
-const V1_REQUESTS: [Wish; 1] =
-    [function(Function::FreezerApplyState, "who asks for a freeze in v1, and when, goes unnoticed")];
+const V1_OTHERS: [Wish; 2] = [
+    function(Function::FreezerApplyState, "who asks for a freeze in v1, and when, goes unnoticed"),
+    returns(Function::Refrigerator),
+];
+const V2_OTHERS: [Wish; 1] = [returns(Function::CgroupLeaveFrozen)];
 
 const STRAGGLERS: &str =
     "who freezes the system, when each task was asked and which tasks refuse goes unnoticed";
@@ -141,15 +151,15 @@ impl Plan {
 
     /// Works out what to try: nothing is loaded for the other hierarchy.
     ///
-    /// `requests`: also who asks. Whoever makes the request knows.
+    /// `by_others`: also who asks and when it ends, which who does so himself knows.
     #[must_use]
-    pub fn new(hierarchy: Hierarchy, requests: bool, btf: &Btf, offsets: &Offsets) -> Self {
-        let (own, asking): (&[Wish], &[Wish]) = match hierarchy {
-            Hierarchy::V1 => (&V1, &V1_REQUESTS),
-            Hierarchy::V2 => (&V2, &[]),
+    pub fn new(hierarchy: Hierarchy, by_others: bool, btf: &Btf, offsets: &Offsets) -> Self {
+        let (own, others): (&[Wish], &[Wish]) = match hierarchy {
+            Hierarchy::V1 => (&V1, &V1_OTHERS),
+            Hierarchy::V2 => (&V2, &V2_OTHERS),
         };
-        let asking = if requests { asking } else { &[] };
-        Self::of(BOTH.iter().chain(own).chain(asking), btf, offsets)
+        let others = if by_others { others } else { &[] };
+        Self::of(BOTH.iter().chain(own).chain(others), btf, offsets)
     }
 
     /// What to try for the freeze of the whole system.
@@ -178,7 +188,9 @@ impl Plan {
 fn has_target(btf: &Btf, wish: &Wish) -> bool {
     match wish.attach {
         Attach::Tracepoint(_) => btf.id(Kind::Typedef, &format!("btf_trace_{}", wish.target)).is_some(),
-        Attach::Function(function) => btf.id(Kind::Func, function.name()).is_some(),
+        Attach::Function(function) | Attach::Return(function) => {
+            btf.id(Kind::Func, function.name()).is_some()
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is not used though it may be there, for tests of the ways that remain.
 //!
 //! `FREEZER_AGENT_WITHOUT=fentry,iter` names ways of the kernel that the agent then takes as refused: `bpf`, `btf`,
-//! `tp_btf`, `raw_tp`, `tracepoint`, `fentry`, `kprobe.multi`, `kprobe`, `iter`, `perf`.
+//! `tp_btf`, `raw_tp`, `tracepoint`, `fentry`, `fexit`, `kprobe.multi`, `kprobe`, `iter`, `perf`.
 
 use std::env;
 use std::io;

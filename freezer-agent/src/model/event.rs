@@ -114,6 +114,11 @@ pub enum EventKind {
         /// Thread id.
         tid: i32,
     },
+    /// Left the v1 refrigerator or v2's frozen trap (fexit, where the kernel allows).
+    LeftRefrigerator {
+        /// Thread id.
+        tid: i32,
+    },
     /// Found on a CPU by the timer sample.
     Sample {
         /// Thread id.

@@ -18,6 +18,8 @@ pub struct Session {
     follows: Option<u64>,
     /// Who asked, where that was seen.
     requested_by: Option<Caller>,
+    /// When somebody took that request back.
+    thaw_asked_at: Option<u64>,
     write_ended_at: Option<u64>,
     tasks: HashMap<i32, TaskTimeline>,
     accounts: HashMap<i32, Account>,
@@ -36,6 +38,7 @@ impl Session {
             requested_at,
             follows: None,
             requested_by: None,
+            thaw_asked_at: None,
             write_ended_at: None,
             tasks: HashMap::new(),
             accounts: HashMap::new(),
@@ -50,7 +53,13 @@ impl Session {
         Self { follows: Some(cgroup), ..Self::new(hierarchy, u64::MAX) }
     }
 
-    /// Who made the request that stands; `None` where nobody saw it made, or it was this agent.
+    /// When somebody took the request back; a session by this agent does not follow that.
+    #[must_use]
+    pub fn thaw_asked_at(&self) -> Option<u64> {
+        self.thaw_asked_at
+    }
+
+    /// Who made the last request; `None` where nobody saw it made, or it was this agent.
     #[must_use]
     pub fn requested_by(&self) -> Option<&Caller> {
         self.requested_by.as_ref()
@@ -99,6 +108,8 @@ impl Session {
         if at < self.requested_at {
             return self.note_inside(&event.kind);
         }
+        // Who runs because of a thaw was frozen until then.
+        let thawed = self.thaw_asked_at.is_some();
         match &event.kind {
             EventKind::SwitchOut { tid, state, preempted, frozen } => {
                 let is_frozen = match self.hierarchy {
@@ -111,7 +122,9 @@ impl Session {
                 self.account(*tid).got_cpu(at);
                 let task = self.task(*tid);
                 task.on_cpu_at.get_or_insert(at);
-                task.leave_refrigerator();
+                if !thawed {
+                    task.leave_refrigerator();
+                }
             }
             EventKind::Waking { tid, .. } => {
                 self.account(*tid).woken(at);
@@ -120,7 +133,16 @@ impl Session {
             EventKind::TaskAsked { tid } => {
                 self.task(*tid).asked_at.get_or_insert(at);
             }
-            EventKind::Refrigerated { tid } => self.froze(*tid, at, FrozenClock::Entry),
+            EventKind::Refrigerated { tid } => {
+                self.froze(*tid, at, FrozenClock::Entry);
+                self.task(*tid).entered_at.get_or_insert(at);
+            }
+            EventKind::LeftRefrigerator { tid } => {
+                let task = self.task(*tid);
+                if let Some(entered_at) = task.entered_at.take() {
+                    *task.refrigerated_ns.get_or_insert(0) += at.saturating_sub(entered_at);
+                }
+            }
             EventKind::Fork { parent, tid, tgid } => {
                 self.came(*tid, at);
                 let task = self.task(*tid);
@@ -229,13 +251,17 @@ impl Session {
     /// The request that counts is the first since the last thaw.
     fn follow(&mut self, top: u64, event: &Event) {
         match &event.kind {
-            EventKind::FreezeAsked { cgroup, by } if *cgroup == top && self.requested_by.is_none() => {
+            EventKind::FreezeAsked { cgroup, by } if *cgroup == top => {
+                if self.requested_by.is_some() && self.thaw_asked_at.is_none() {
+                    return;
+                }
+                let inside = self.inside.take();
+                *self = Self { inside, ..Self::awaited(self.hierarchy, top) };
                 self.requested_at = event.time_ns;
                 self.requested_by = Some(by.clone());
             }
-            EventKind::ThawAsked { cgroup, .. } if *cgroup == top => {
-                let inside = self.inside.take();
-                *self = Self { inside, ..Self::awaited(self.hierarchy, top) };
+            EventKind::ThawAsked { cgroup, .. } if *cgroup == top && self.requested_by.is_some() => {
+                self.thaw_asked_at.get_or_insert(event.time_ns);
             }
             _ => {}
         }
@@ -309,6 +335,9 @@ impl Session {
             self.froze(tid, at, FrozenClock::Switch);
         } else if dead {
             self.went(tid, at);
+        } else if self.thaw_asked_at.is_none() {
+            // It ran, also where nothing tells of who gets a CPU.
+            self.task(tid).leave_refrigerator();
         }
     }
 
@@ -316,7 +345,9 @@ impl Session {
         let spent = self.account(tid).spent(at);
         let task = self.task(tid);
         task.was_frozen = true;
-        if task.frozen_at.is_none() {
+        // Two last switches: it ran in between.
+        let ran = clock == FrozenClock::Switch && task.clock == Some(FrozenClock::Switch);
+        if task.frozen_at.is_none() || ran {
             (task.frozen_at, task.clock) = (Some(at), Some(clock));
             task.arrival = Some(Arrival::Entered);
             task.spent = spent;
@@ -408,9 +439,20 @@ mod tests {
         session.observe(&event(1100, frozen_out(7)));
         let by = Caller { tid: 6, pid: 6, comm: "sh".into() };
         session.observe(&event(1200, EventKind::ThawAsked { cgroup: 40, by }));
-        assert_eq!((session.requested_by(), session.timelines().len()), (None, 0));
+        session.observe(&event(1250, EventKind::SwitchIn { tid: 7 }));
+        assert_eq!((session.thaw_asked_at(), session.latency(None).max_ns), (Some(1200), Some(100)));
         session.observe(&event(1300, asked(40, "runc")));
-        assert_eq!(session.requested_at(), 1300);
+        assert_eq!((session.requested_at(), session.timelines().len()), (1300, 0));
+    }
+
+    #[test]
+    fn the_time_in_the_refrigerator_is_that_from_each_entry_to_its_return() {
+        let mut session = Session::new(Hierarchy::V2, 1000);
+        let (entered, left) = (EventKind::Refrigerated { tid: 7 }, EventKind::LeftRefrigerator { tid: 7 });
+        for (at, kind) in [(1100, &entered), (1300, &left), (1400, &entered), (1450, &left), (1500, &left)] {
+            session.observe(&event(at, kind.clone()));
+        }
+        assert_eq!(session.timelines()[0].refrigerated_ns, Some(250));
     }
 
     #[test]

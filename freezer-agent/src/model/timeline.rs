@@ -54,6 +54,12 @@ pub struct TaskTimeline {
     /// What told `frozen_at`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<FrozenClock>,
+    /// In the refrigerator or the frozen trap since then (needs fentry or kprobe).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entered_at: Option<u64>,
+    /// How long it was in there, ns, the times in which it has left (needs fexit, too).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refrigerated_ns: Option<u64>,
     /// How it came to be frozen; `None` while it is not.
     pub arrival: Option<Arrival>,
     /// Forked by or moved in from elsewhere after the request.
@@ -112,6 +118,8 @@ impl TaskTimeline {
             on_cpu_at: None,
             frozen_at: None,
             clock: None,
+            entered_at: None,
+            refrigerated_ns: None,
             arrival: None,
             late: false,
             joined: None,

@@ -39,8 +39,8 @@ pub struct Freezer {
 }
 
 /// The ways in which programs are attached, in the order in which they are shown.
-const WAYS: [&str; 8] =
-    ["tp_btf", "raw_tp", "tracepoint", "fentry", "kprobe.multi", "kprobe", "iter", "perf"];
+const WAYS: [&str; 9] =
+    ["tp_btf", "raw_tp", "tracepoint", "fentry", "kprobe.multi", "kprobe", "fexit", "iter", "perf"];
 
 impl Checkup {
     /// Of this kernel.

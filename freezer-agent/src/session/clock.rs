@@ -21,7 +21,8 @@ const ENTERING: [&str; 2] = ["__refrigerator", "cgroup_enter_frozen"];
 #[must_use]
 pub fn clock(attached: &[Attached], session: &Session, own: bool) -> LatencyClock {
     let program = |targets: &[&str]| {
-        let at_work = attached.iter().find(|program| targets.contains(&program.target));
+        let mut entries = attached.iter().filter(|program| program.by != "fexit");
+        let at_work = entries.find(|program| targets.contains(&program.target));
         at_work.map(|program| format!("{} {}", program.by, program.target))
     };
     let asked = program(&ASKING);

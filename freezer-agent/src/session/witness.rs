@@ -22,9 +22,9 @@ impl Witness {
         Self::load(cgroup, ObserverOptions { log, ..ObserverOptions::default() })
     }
 
-    /// The same for a freeze by somebody else: who asks is of interest, too.
+    /// The same for a freeze by somebody else: who asks and how long it lasts is of interest, too.
     pub fn of_others(cgroup: &Cgroup, log: bool) -> Self {
-        Self::load(cgroup, ObserverOptions { log, requests: true, ..ObserverOptions::default() })
+        Self::load(cgroup, ObserverOptions { log, by_others: true, ..ObserverOptions::default() })
     }
 
     fn load(cgroup: &Cgroup, options: ObserverOptions) -> Self {

@@ -58,7 +58,7 @@ pub(super) fn open(target: Target<'_>, options: ObserverOptions) -> Result<Opene
         Target::Cgroup(Watch { hierarchy: Hierarchy::V1, .. }) if !offsets.has("CSS_SET_FREEZER") => {
             return Err(ObserverError::NoV1);
         }
-        Target::Cgroup(watch) => Plan::new(watch.hierarchy, options.requests, &btf, &offsets),
+        Target::Cgroup(watch) => Plan::new(watch.hierarchy, options.by_others, &btf, &offsets),
         Target::System => Plan::system(&btf, &offsets),
     };
     let types = aya::Btf::parse(&btf.skeleton(), Endianness::default())

@@ -51,13 +51,14 @@ pub struct ObserverOptions {
     pub ring_bytes: u32,
     /// Debug lines of the kernel side, through the `log` crate. Costs nothing where not asked for.
     pub log: bool,
-    /// Also who asks for a freeze, where that takes programs of its own.
-    pub requests: bool,
+    /// Also what is of interest in a freeze by somebody else, where that takes programs of its own: who asks, and how
+    /// long it lasts.
+    pub by_others: bool,
 }
 
 impl Default for ObserverOptions {
     fn default() -> Self {
-        Self { ring_bytes: 2 << 20, log: false, requests: false }
+        Self { ring_bytes: 2 << 20, log: false, by_others: false }
     }
 }
 

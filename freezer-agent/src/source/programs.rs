@@ -5,7 +5,7 @@ use std::path::Path;
 
 use aya::{
     Btf, Ebpf,
-    programs::{BtfTracePoint, FEntry, KProbe, Program, ProgramError, RawTracePoint, TracePoint},
+    programs::{BtfTracePoint, FEntry, FExit, KProbe, Program, ProgramError, RawTracePoint, TracePoint},
 };
 use freezer_common::hook::Function;
 use nix::errno::Errno;
@@ -26,7 +26,7 @@ const KPROBES: &str = "/sys/bus/event_source/devices/kprobe/type";
 pub struct Attached {
     /// Tracepoint or function.
     pub target: &'static str,
-    /// `tp_btf`, `raw_tp`, `tracepoint`, `fentry`, `kprobe.multi` or `kprobe`.
+    /// `tp_btf`, `raw_tp`, `tracepoint`, `fentry`, `kprobe.multi`, `kprobe` or `fexit`.
     pub by: &'static str,
 }
 
@@ -57,6 +57,14 @@ impl Programs {
                 Attach::Function(function) => match fentry(ebpf, types, wish.target) {
                     Ok(()) => programs.add(wish, "fentry"),
                     Err(error) => refused.push(Refused { wish, function, fentry: refusal(&error) }),
+                },
+                Attach::Return(_) => match fexit(ebpf, types, wish.target) {
+                    Ok(()) => programs.add(wish, "fexit"),
+                    Err(error) => programs.missing.push(Missing {
+                        what: format!("return of {}", wish.target),
+                        why: format!("fexit: {}", refusal(&error)),
+                        lost: wish.lost.to_owned(),
+                    }),
                 },
             }
         }
@@ -152,6 +160,14 @@ fn fentry(ebpf: &mut Ebpf, types: &Btf, target: &str) -> Result<(), ProgramError
     refuse("fentry")?;
     let program: &mut FEntry =
         program(ebpf, &format!("fentry_{}", target.trim_start_matches('_')))?.try_into()?;
+    program.load(target, types)?;
+    program.attach().map(drop)
+}
+
+fn fexit(ebpf: &mut Ebpf, types: &Btf, target: &str) -> Result<(), ProgramError> {
+    refuse("fexit")?;
+    let program: &mut FExit =
+        program(ebpf, &format!("fexit_{}", target.trim_start_matches('_')))?.try_into()?;
     program.load(target, types)?;
     program.attach().map(drop)
 }

@@ -5,8 +5,8 @@
 use aya_ebpf::{
     EbpfContext,
     helpers::{bpf_get_current_task, generated::bpf_get_attach_cookie},
-    macros::{fentry, kprobe},
-    programs::{FEntryContext, ProbeContext},
+    macros::{fentry, fexit, kprobe},
+    programs::{FEntryContext, FExitContext, ProbeContext},
 };
 use freezer_common::{
     event::{Kind, Task},
@@ -101,13 +101,31 @@ pub fn kprobe_freezer_apply_state(ctx: ProbeContext) -> u32 {
     0
 }
 
+/// `__refrigerator()` returns: thawed.
+#[fexit(function = "__refrigerator")]
+pub fn fexit_refrigerator(_ctx: FExitContext) -> i32 {
+    record(Hook::Refrigerated, Kind::LeftRefrigerator, current());
+    0
+}
+
+/// `cgroup_leave_frozen(always_leave)` returns: thawed, unless it was to stay.
+#[fexit(function = "cgroup_leave_frozen")]
+pub fn fexit_cgroup_leave_frozen(_ctx: FExitContext) -> i32 {
+    let who = current();
+    // SAFETY: the current task, read through the helper that refuses bad addresses.
+    if unsafe { task::frozen_v2::<Raw>(who) } == Some(false) {
+        record(Hook::Refrigerated, Kind::LeftRefrigerator, who);
+    }
+    0
+}
+
 /// Any of them, by one link for all (kprobe.multi): its cookie tells which.
 #[kprobe]
 pub fn kprobe_multi(ctx: ProbeContext) -> u32 {
     // SAFETY: the helper takes this program's own context.
     let cookie = unsafe { bpf_get_attach_cookie(ctx.as_ptr()) };
     // Only those of the watched freezer are attached.
-    for function in Function::ALL {
+    for function in Function::ENTRIES {
         if function as u64 == cookie {
             called(&ctx, function);
         }
@@ -144,6 +162,7 @@ fn called(ctx: &ProbeContext, function: Function) {
         }
         Function::FreezeKernelThreads => system::kernel_threads_next(),
         Function::ThawProcesses => system::thawed(),
+        Function::CgroupLeaveFrozen => {}
     }
 }
 

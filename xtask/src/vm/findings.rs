@@ -90,12 +90,12 @@ impl Part {
 
 /// What is withheld in turn: each leaves the agent the next best way.
 const WITHHELD: &[&str] = &[
-    "fentry",
-    "fentry,kprobe.multi",
-    "fentry,kprobe.multi,kprobe",
+    "fentry,fexit",
+    "fentry,fexit,kprobe.multi",
+    "fentry,fexit,kprobe.multi,kprobe",
     "tp_btf",
     "tp_btf,raw_tp",
-    "tp_btf,raw_tp,tracepoint,fentry,kprobe.multi,kprobe",
+    "tp_btf,raw_tp,tracepoint,fentry,fexit,kprobe.multi,kprobe",
     "iter",
     "btf",
     "bpf",
@@ -193,7 +193,7 @@ fn doctor(text: &str) -> Vec<Finding> {
 
 /// The ways in which programs are attached, as `doctor` prints them.
 pub const PATHS: &[&str] =
-    &["tp_btf", "raw_tp", "tracepoint", "fentry", "kprobe.multi", "kprobe", "iter", "perf"];
+    &["tp_btf", "raw_tp", "tracepoint", "fentry", "kprobe.multi", "kprobe", "fexit", "iter", "perf"];
 
 /// The lines with those below them that go on with the same value, which stand deeper than any key.
 fn fields(text: &str) -> Vec<String> {

@@ -58,11 +58,13 @@ fn headline(document: &Document, screen: Screen) -> String {
         text += &screen.field(0, "", &format!("asked for by its ancestor {ancestor}"));
     }
     if let Some(by) = &document.requested_by {
-        let ago = match document.outcome {
-            Outcome::Freezing => format!(", {} ago", duration(document.elapsed_ns)),
+        let elapsed = duration(document.elapsed_ns);
+        let when = match document.outcome {
+            Outcome::Freezing => format!(", {elapsed} ago"),
+            Outcome::Thawed => format!(" before, and taken back after {elapsed}"),
             _ => String::new(),
         };
-        text += &screen.field(0, "", &format!("asked for by {} (pid {}){ago}", by.comm, by.pid));
+        text += &screen.field(0, "", &format!("asked for by {} (pid {}){when}", by.comm, by.pid));
     }
     if let Some(freeze) = &document.suspend {
         text += &system::told(freeze, document, screen);
