@@ -2,19 +2,38 @@
 
 mod support;
 
+use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use freezer_lab::{Hierarchy, Job, agent};
+use freezer_lab::agent::{self, Run};
+use freezer_lab::{Cgroup, Hierarchy, Job, State, wait};
 use serde_json::Value;
 
-/// By then it has loaded its programs, however slowly, and it watches for twice as long again.
-const LOADED: Duration = Duration::from_secs(2);
-const WATCH: [&str; 3] = ["--json", "--for", "4s"];
+/// Starts an `explain` of a cgroup, and waits until it watches: then it samples, after its programs are loaded.
+fn watching(cgroup: &Cgroup) -> Run {
+    let run = agent::start("explain", cgroup, &["--json", "--for", "2s"]).expect("it starts");
+    let process = PathBuf::from(format!("/proc/{}", run.pid()));
+    let samples = || {
+        let mut open = fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
+        let is_perf = |fd: &fs::DirEntry| {
+            let link = fs::read_link(fd.path()).unwrap_or_default();
+            let info = fs::read_to_string(process.join("fdinfo").join(fd.file_name())).unwrap_or_default();
+            // Before 5.15 there is no link for it.
+            link.to_string_lossy().contains("[perf_event]") || info.contains("link_type:\tperf")
+        };
+        open.any(|fd| is_perf(&fd))
+    };
+    assert!(wait::until(support::SOON, samples), "it never watches");
+    // Kprobes and classic tracepoints have such descriptors, too, a little earlier.
+    thread::sleep(Duration::from_millis(500));
+    run
+}
 
-/// How a program is attached to one of `targets`, by `doctor`; `None` where it is not.
-fn attached(hierarchy: Hierarchy, targets: &[&str]) -> Option<String> {
+/// The programs that `doctor` can attach, way and target.
+fn programs(hierarchy: Hierarchy) -> Vec<(String, String)> {
     let output = Command::new(agent::path().expect("the agent is built"))
         .args(["doctor", "--json"])
         .output()
@@ -23,9 +42,15 @@ fn attached(hierarchy: Hierarchy, targets: &[&str]) -> Option<String> {
     let freezers = document["freezers"].as_array().expect("a list");
     let freezer = freezers.iter().find(|one| one["hierarchy"] == hierarchy.to_string()).expect("a freezer");
     let programs = freezer["programs"].as_array().expect("a list");
-    let found = programs.iter().find(|one| targets.iter().any(|target| one["target"] == *target))?;
-    let word = |key: &str| found[key].as_str().expect("a name");
-    Some(format!("{} {}", word("by"), word("target")))
+    let word = |one: &Value, key: &str| one[key].as_str().expect("a name").to_owned();
+    programs.iter().map(|one| (word(one, "by"), word(one, "target"))).collect()
+}
+
+/// How a program is attached to one of `targets`; `None` where it is not.
+fn attached(hierarchy: Hierarchy, targets: &[&str]) -> Option<String> {
+    let all = programs(hierarchy);
+    let (by, target) = all.iter().find(|(_, target)| targets.contains(&target.as_str()))?;
+    Some(format!("{by} {target}"))
 }
 
 #[test]
@@ -34,8 +59,7 @@ fn who_asks_while_explain_watches_is_named_and_the_freeze_is_timed() {
         let cgroup = scene.cgroup(hierarchy).expect("a cgroup");
         scene.worker_in(&cgroup, &Job::Spin).expect("a worker");
         let seen = attached(hierarchy, &["freezer_apply_state", "cgroup_freeze"]);
-        let run = agent::start("explain", &cgroup, &WATCH).expect("it starts");
-        thread::sleep(LOADED);
+        let run = watching(&cgroup);
         cgroup.freeze().expect("asked");
         let document = run.end().expect("it ends").json().expect("one object");
         assert_eq!(document["outcome"], "frozen", "{document:#}");
@@ -68,8 +92,7 @@ fn a_request_from_before_the_watch_has_no_known_maker() {
     support::on_each(&Hierarchy::BOTH, |scene, hierarchy| {
         let stage = support::stage(scene, "fuse-server-outside", hierarchy);
         stage.cgroup.freeze().expect("asked");
-        let run = agent::start("explain", &stage.cgroup, &["--json", "--for", "3s"]).expect("it starts");
-        thread::sleep(LOADED);
+        let run = watching(&stage.cgroup);
         // v1 tells of this one, too.
         stage.cgroup.freeze().expect("asked again");
         let document = run.end().expect("it ends").json().expect("one object");
@@ -80,19 +103,51 @@ fn a_request_from_before_the_watch_has_no_known_maker() {
 }
 
 #[test]
+fn a_freeze_that_is_over_by_the_end_of_the_watch_is_told_with_how_long_each_task_was_frozen() {
+    support::on_each(&Hierarchy::BOTH, |scene, hierarchy| {
+        let cgroup = scene.cgroup(hierarchy).expect("a cgroup");
+        scene.worker_in(&cgroup, &Job::Spin).expect("a worker");
+        let seen = attached(hierarchy, &["freezer_apply_state", "cgroup_freeze"]);
+        let run = watching(&cgroup);
+        let asked = Instant::now();
+        cgroup.freeze().expect("asked");
+        let frozen = || cgroup.state().is_ok_and(|state| state == State::Frozen);
+        assert!(wait::until(support::SOON, frozen), "it freezes");
+        thread::sleep(Duration::from_millis(300));
+        cgroup.thaw().expect("thawed");
+        let thawed = asked.elapsed();
+        let document = run.end().expect("it ends").json().expect("one object");
+        assert_eq!(document["outcome"], "thawed", "{document:#}");
+        if seen.is_none() {
+            assert_eq!(document["requested_by"], Value::Null, "{document:#}");
+            return;
+        }
+        assert_eq!(document["requested_by"]["pid"], std::process::id(), "{document:#}");
+        let lasted = 300_000_000..u64::try_from(thawed.as_nanos()).expect("not that long");
+        assert!(lasted.contains(&document["elapsed_ns"].as_u64().expect("a time")), "{document:#}");
+        let inside = document["tasks_detail"][0]["refrigerated_ns"].as_u64();
+        let told = programs(hierarchy).iter().any(|(by, _)| by == "fexit");
+        assert_eq!(inside.is_some(), told, "{document:#}");
+        // It runs a little after it was thawed.
+        assert!(inside.is_none_or(|inside| inside > 250_000_000), "{document:#}");
+    });
+}
+
+#[test]
 fn a_stuck_freeze_by_somebody_else_is_counted_from_its_request() {
     support::on_each(&Hierarchy::BOTH, |scene, hierarchy| {
         let stage = support::stage(scene, "fuse-server-outside", hierarchy);
         let seen = attached(hierarchy, &["freezer_apply_state", "cgroup_freeze"]);
-        let run = agent::start("explain", &stage.cgroup, &WATCH).expect("it starts");
-        thread::sleep(LOADED);
+        let run = watching(&stage.cgroup);
+        let asked = Instant::now();
         stage.cgroup.freeze().expect("asked");
         let document = run.end().expect("it ends").json().expect("one object");
+        let ended = asked.elapsed();
         assert_eq!(document["outcome"], "freezing", "{document:#}");
         assert_eq!(document["blockers"][0]["cause"], "fuse-request", "{document:#}");
         let by = seen.map_or(Value::Null, |_| Value::from(std::process::id()));
         assert_eq!(document["requested_by"].get("pid").cloned().unwrap_or_default(), by, "{document:#}");
         let since = Duration::from_nanos(document["elapsed_ns"].as_u64().expect("a time"));
-        assert!(by.is_null() || since < LOADED + Duration::from_secs(2), "{document:#}");
+        assert!(by.is_null() || since < ended && ended < since * 2, "{since:?} of {ended:?}: {document:#}");
     });
 }

@@ -2,6 +2,7 @@
 
 use super::Layout;
 use super::extent::Extent;
+use super::programs::TESTS;
 
 /// One thing looked at, and what came of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,7 +24,7 @@ pub enum Part {
     Doctor,
     /// `freezer-lab all`: stuck freezes explained.
     Lab,
-    /// The kernel's own checklist, through the agent.
+    /// The kernel's own checklist, through the agent, and what else is asked of each kernel ([`TESTS`]).
     Selftests,
     /// The first two once more for each way of the kernel that is withheld ([`WITHHELD`]).
     Paths,
@@ -64,7 +65,9 @@ impl Part {
             Part::Doctor => "freezer-agent doctor".to_owned(),
             Part::Lab => extent.lab(layout),
             Part::Selftests => {
-                "tests/kernel_selftests --test-threads=1; tests/kernel_suspend --test-threads=1".to_owned()
+                let each: Vec<_> =
+                    TESTS.iter().map(|test| format!("tests/{test} --test-threads=1")).collect();
+                each.join("; ")
             }
             Part::Paths => {
                 let each: Vec<_> = WITHHELD.iter().map(|ways| Self::without(ways, layout)).collect();
