@@ -29,7 +29,6 @@ use crate::cgroupfs::Cgroup;
 use crate::control::{Ended, FileWatch, Interrupts, Request, check_safe, count};
 use crate::model::{FreezerState, Latency, LatencyClock, Name};
 use crate::report::{Document, ObserverMode, ObserverReport};
-use crate::session::WRITE;
 
 /// Freeze a cgroup and wait until every task of it is frozen
 ///
@@ -122,7 +121,7 @@ fn plain(cgroup: Cgroup, args: &Args, interrupts: &Interrupts) -> Result<Ended, 
         Some(ObserverReport { mode: ObserverMode::Proc, lost_events: 0, missing: Vec::new() });
     if ended == Ended::Frozen && !document.already_frozen {
         let request_to_frozen_ns = Some(document.elapsed_ns);
-        let clock = LatencyClock { requested: WRITE.to_owned(), ..LatencyClock::default() };
+        let clock = LatencyClock { requested: LatencyClock::WRITE.to_owned(), ..LatencyClock::default() };
         document.latency = Some(Latency { request_to_frozen_ns, clock, ..Latency::default() });
     }
     settle(request, &ended, args, &mut document, |_| Ok(()))?;

@@ -22,6 +22,13 @@ pub struct LatencyClock {
     pub frozen: Vec<FrozenBy>,
 }
 
+impl LatencyClock {
+    /// This command's own request: the time is taken right before it is written.
+    pub const WRITE: &str = "write";
+    /// When those froze at the latest that the write froze in place, where no program saw it come to them.
+    pub const WRITE_END: &str = "end of the write";
+}
+
 /// What told when some tasks froze.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrozenBy {

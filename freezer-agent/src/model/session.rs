@@ -434,7 +434,7 @@ mod tests {
 
     #[test]
     fn a_thaw_ends_what_was_asked_before_it() {
-        let mut session = Session::awaited(Hierarchy::V2, 40);
+        let mut session = Session::awaited(Hierarchy::V1, 40);
         session.observe(&event(1000, asked(40, "docker")));
         session.observe(&event(1100, frozen_out(7)));
         let by = Caller { tid: 6, pid: 6, comm: "sh".into() };

@@ -5,11 +5,6 @@ use std::collections::BTreeMap;
 use crate::model::{FrozenBy, FrozenClock, LatencyClock, Session};
 use crate::source::Attached;
 
-/// This command's own request: the time is taken right before it is written.
-pub const WRITE: &str = "write";
-/// At the latest: what the write froze in place without a program that saw it.
-const WRITE_END: &str = "end of the write";
-
 /// What tells of a request by somebody else.
 const REQUESTS: [&str; 2] = ["cgroup_freeze", "freezer_apply_state"];
 /// What tells that a task is asked.
@@ -28,7 +23,7 @@ pub fn clock(attached: &[Attached], session: &Session, own: bool) -> LatencyCloc
     let asked = program(&ASKING);
     // The freeze of the whole system begins with the first task asked.
     let by_others = || program(&REQUESTS).or_else(|| asked.clone()).unwrap_or_default();
-    let requested = if own { WRITE.to_owned() } else { by_others() };
+    let requested = if own { LatencyClock::WRITE.to_owned() } else { by_others() };
     let mut tasks: BTreeMap<FrozenClock, usize> = BTreeMap::new();
     for clock in session.timelines().iter().filter(|task| !task.gone).filter_map(|task| task.clock) {
         *tasks.entry(clock).or_default() += 1;
@@ -37,7 +32,7 @@ pub fn clock(attached: &[Attached], session: &Session, own: bool) -> LatencyCloc
         FrozenClock::Entry => program(&ENTERING),
         FrozenClock::Switch => program(&["sched_switch"]),
         FrozenClock::Asked => asked.clone(),
-        FrozenClock::WriteEnd => Some(WRITE_END.to_owned()),
+        FrozenClock::WriteEnd => Some(LatencyClock::WRITE_END.to_owned()),
     };
     let frozen =
         tasks.into_iter().filter_map(|(clock, tasks)| Some(FrozenBy { by: name(clock)?, tasks })).collect();
@@ -67,7 +62,10 @@ mod tests {
             session.observe(&event);
         }
         let clock = clock(&attached, &session, true);
-        assert_eq!((clock.requested.as_str(), clock.asked.as_deref()), (WRITE, Some("kprobe freeze_task")));
+        assert_eq!(
+            (clock.requested.as_str(), clock.asked.as_deref()),
+            (LatencyClock::WRITE, Some("kprobe freeze_task"))
+        );
         let by = |by: &str, tasks| FrozenBy { by: by.to_owned(), tasks };
         assert_eq!(clock.frozen, [by("kprobe __refrigerator", 1), by("raw_tp sched_switch", 2)]);
     }

@@ -11,7 +11,7 @@ pub mod system;
 mod wait;
 mod witness;
 
-pub use clock::{WRITE, clock};
+pub use clock::clock;
 pub use costs::Costs;
 pub use explain::{Before, Explained, explain, join_late};
 pub use looks::Looks;

@@ -76,9 +76,9 @@ impl Programs {
 
     /// A raw tracepoint gives the same for a little more time; a classic one costs more and gives less.
     fn tracepoint(&mut self, ebpf: &mut Ebpf, types: &Btf, wish: &Wish, classic: Classic) {
-        let Err(typed) = typed(ebpf, types, wish.target) else { return self.add(wish, "tp_btf") };
+        let Err(tp_btf) = typed(ebpf, types, wish.target) else { return self.add(wish, "tp_btf") };
         let Err(raw) = raw(ebpf, wish.target) else { return self.add(wish, "raw_tp") };
-        let mut why = format!("tp_btf: {}, raw_tp: {}", refusal(&typed), refusal(&raw));
+        let mut why = format!("tp_btf: {}, raw_tp: {}", refusal(&tp_btf), refusal(&raw));
         match classic {
             Classic::Nothing => why += ", tracepoint: it does not tell whose task it is",
             Classic::Whole | Classic::Less(_) => match self::classic(ebpf, wish.target) {
@@ -109,7 +109,9 @@ impl Programs {
         let multi = match kprobe_multi::attach(ebpf, &functions) {
             Ok(link) => {
                 self.multi = Some(link);
-                refused.iter().for_each(|refused| self.add(refused.wish, "kprobe.multi"));
+                for refused in refused {
+                    self.add(refused.wish, "kprobe.multi");
+                }
                 return;
             }
             Err(error) => errno(&error),
