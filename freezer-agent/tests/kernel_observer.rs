@@ -5,7 +5,7 @@ mod kernel_common;
 use std::time::Duration;
 
 use freezer_agent::{
-    model::{Event, EventKind, Hierarchy, TaskSnapshot, TaskState},
+    model::{Caller, Event, EventKind, Hierarchy, TaskSnapshot, TaskState},
     source::{Observer, ObserverOptions, Scope, Stacks, procfs},
 };
 use kernel_common::{Cgroup, Sleeper, observer, ready, settle};
@@ -151,7 +151,8 @@ async fn a_v2_freeze_is_told_by_the_kernel_with_its_writer() {
     settle(|| cgroup.frozen());
     let events = events_of(&mut observer).await;
     let me = nix::unistd::gettid().as_raw();
-    let asked = |event: &Event| event.kind == EventKind::FreezeAsked { cgroup: cgroup.id(), by: me };
+    let me = |by: &Caller| (by.tid, by.pid) == (me, nix::unistd::getpid().as_raw());
+    let asked = |event: &Event| matches!(&event.kind, EventKind::FreezeAsked { cgroup: id, by } if *id == cgroup.id() && me(by));
     let notified =
         |event: &Event| event.kind == EventKind::NotifyFrozen { cgroup: cgroup.id(), frozen: true };
     let froze = |event: &Event| matches!(&event.kind, EventKind::SwitchOut { tid, frozen, .. } if *tid == sleeper.tid() && frozen.v2);

@@ -46,6 +46,8 @@ pub enum Kind {
     SystemThaw = 16,
     /// [`Straggler`]
     Straggler = 17,
+    /// [`Task`]: left the refrigerator or the frozen trap.
+    LeftRefrigerator = 18,
 }
 
 /// In [`SwitchOut::marks`]: the switch was involuntary.
@@ -121,7 +123,7 @@ pub struct Fork {
     pub parent: i32,
     /// Thread id of the child.
     pub tid: i32,
-    /// Process id of the child.
+    /// Process id of the child; 0 where that is not told.
     pub tgid: i32,
     /// Zero.
     pub reserved: u32,
@@ -143,7 +145,7 @@ pub struct Exec {
 }
 layout!(Exec, 40, tid @ 16, reserved @ 20, comm @ 24);
 
-/// v2: a freeze or thaw was asked of a cgroup.
+/// A freeze or thaw was asked of a cgroup.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct Asked {
@@ -152,11 +154,13 @@ pub struct Asked {
     /// Cgroup id.
     pub cgroup: u64,
     /// Thread id of the writer.
-    pub by: i32,
-    /// Zero.
-    pub reserved: u32,
+    pub tid: i32,
+    /// Process id of the writer.
+    pub tgid: i32,
+    /// Name of the writer, up to the first zero byte.
+    pub comm: [u8; COMM_LEN],
 }
-layout!(Asked, 32, cgroup @ 16, by @ 24, reserved @ 28);
+layout!(Asked, 48, cgroup @ 16, tid @ 24, tgid @ 28, comm @ 32);
 
 /// v2: the kernel says a cgroup is frozen, or not any more.
 #[derive(Clone, Copy, Debug)]

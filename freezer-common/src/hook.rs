@@ -14,9 +14,9 @@ pub enum Hook {
     Exec = 3,
     /// `sched_process_exit`
     Exit = 4,
-    /// `cgroup_freeze`
+    /// `cgroup_freeze`; v1's `freezer_apply_state`, by fentry or kprobe, where that freezes.
     CgroupFreeze = 5,
-    /// `cgroup_unfreeze`
+    /// `cgroup_unfreeze`; v1's `freezer_apply_state` where that thaws.
     CgroupUnfreeze = 6,
     /// `cgroup_notify_frozen`
     CgroupNotifyFrozen = 7,
@@ -24,7 +24,8 @@ pub enum Hook {
     CgroupAttach = 8,
     /// `freeze_task` or `cgroup_freeze_task`, by fentry or kprobe.
     TaskAsked = 9,
-    /// `__refrigerator` or `cgroup_enter_frozen`, by fentry or kprobe.
+    /// `__refrigerator` or `cgroup_enter_frozen`, by fentry or kprobe; the return of the first, or of
+    /// `cgroup_leave_frozen`, by fexit.
     Refrigerated = 10,
     /// The timer sample.
     Sample = 11,
@@ -67,6 +68,57 @@ impl Hook {
             Self::Refrigerated => "refrigerated",
             Self::Sample => "sample",
             Self::System => "system",
+        }
+    }
+}
+
+/// A kernel function that a program is attached to; the number is the cookie by which one program for all of them
+/// (kprobe.multi) tells which it was called from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum Function {
+    /// `freeze_task`
+    FreezeTask = 1,
+    /// `cgroup_freeze_task`
+    CgroupFreezeTask = 2,
+    /// `__refrigerator`
+    Refrigerator = 3,
+    /// `cgroup_enter_frozen`
+    CgroupEnterFrozen = 4,
+    /// `freezer_apply_state`
+    FreezerApplyState = 5,
+    /// `freeze_kernel_threads`
+    FreezeKernelThreads = 6,
+    /// `thaw_processes`
+    ThawProcesses = 7,
+    /// `cgroup_leave_frozen`, of which only the return is of interest.
+    CgroupLeaveFrozen = 8,
+}
+
+impl Function {
+    /// Those of which the entry is of interest.
+    pub const ENTRIES: [Self; 7] = [
+        Self::FreezeTask,
+        Self::CgroupFreezeTask,
+        Self::Refrigerator,
+        Self::CgroupEnterFrozen,
+        Self::FreezerApplyState,
+        Self::FreezeKernelThreads,
+        Self::ThawProcesses,
+    ];
+
+    /// Its name in the kernel.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::FreezeTask => "freeze_task",
+            Self::CgroupFreezeTask => "cgroup_freeze_task",
+            Self::Refrigerator => "__refrigerator",
+            Self::CgroupEnterFrozen => "cgroup_enter_frozen",
+            Self::FreezerApplyState => "freezer_apply_state",
+            Self::FreezeKernelThreads => "freeze_kernel_threads",
+            Self::ThawProcesses => "thaw_processes",
+            Self::CgroupLeaveFrozen => "cgroup_leave_frozen",
         }
     }
 }

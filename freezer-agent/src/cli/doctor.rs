@@ -73,14 +73,16 @@ fn examine(mut freezer: Freezer) -> Freezer {
         return freezer;
     }
     let watch = Watch { hierarchy: freezer.hierarchy, cgroup_id: NO_CGROUP };
-    let mut observer = match Observer::load(&watch, &ObserverOptions::default()) {
-        Ok(observer) => observer,
-        Err(error) => {
-            let lost = "no latency per task, no lock owners; in v1 frozen cannot always be told from blocked";
-            freezer.missing.push(missing("bpf", &error, lost));
-            return freezer;
-        }
-    };
+    let mut observer =
+        match Observer::load(&watch, &ObserverOptions { by_others: true, ..ObserverOptions::default() }) {
+            Ok(observer) => observer,
+            Err(error) => {
+                let lost =
+                    "no latency per task, no lock owners; in v1 frozen cannot always be told from blocked";
+                freezer.missing.push(missing("bpf", &error, lost));
+                return freezer;
+            }
+        };
     let mut programs = observer.attached().to_vec();
     freezer.missing = observer.missing().to_vec();
     match observer.snapshot(Scope::Watched, Stacks::None) {

@@ -5,6 +5,10 @@
 //! join meanwhile (`--for`) are told as late; who came before the watch began, and without BPF who comes at all, is not
 //! seen.
 //!
+//! Where nobody asks for a freeze, `--for` watches for somebody who does: then it is known who asked and when, and how long
+//! each task took; and how long each was frozen, where it is thawed again by the end. In v1 that takes fentry or kprobes
+//! (`doctor`). A request from before the watch has no known maker.
+//!
 //! Of a cgroup that is frozen it says whom outside that hurts: clients of a FUSE server inside, waiters for a lock that a
 //! task took inside, tracers.
 //!
@@ -19,9 +23,12 @@ use super::output::{self, Shape};
 use super::{duration, watched};
 use crate::cgroupfs::{AncestorRequest, Cgroup};
 use crate::control::{ControlError, Refusal, Span, TaskCount, monotonic_ns};
-use crate::model::{FreezerState, Name};
+use crate::model::{FreezerState, Name, Session};
 use crate::report::{Document, Outcome};
-use crate::session::{Watched, WatchedWait, Witness, explain, harm};
+use crate::session::{Watched, WatchedWait, Witness, clock, explain, harm};
+
+/// How long to watch a cgroup that somebody freezes already.
+const MOMENT: Duration = Duration::from_millis(200);
 
 /// Say why a cgroup that somebody else is freezing is not frozen
 ///
@@ -32,9 +39,10 @@ use crate::session::{Watched, WatchedWait, Witness, explain, harm};
 pub struct Args {
     #[command(flatten)]
     target: Target,
-    /// How long to watch what runs and who joins: 500ms, 2s, 1m; a plain number means seconds
-    #[arg(long = "for", value_name = "D", default_value = "200ms", value_parser = duration::parse)]
-    watch_for: Duration,
+    /// How long to watch what runs and who joins, or who asks where nobody does yet: 500ms, 2s, 1m; a plain number means
+    /// seconds [default: 200ms where somebody asks]
+    #[arg(long = "for", value_name = "D", value_parser = duration::parse)]
+    watch_for: Option<Duration>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -66,7 +74,10 @@ fn attempt(args: &Args, verbose: bool) -> Result<u8, Failure> {
     }
     let found = look(&cgroup)?;
     let document = match found.outcome {
-        Outcome::Freezing => output::block_on(watch(&cgroup, args, verbose))??,
+        Outcome::Freezing => output::block_on(watch(&cgroup, args, verbose, found.outcome))??,
+        Outcome::Thawed if args.watch_for.is_some() => {
+            output::block_on(watch(&cgroup, args, verbose, found.outcome))??
+        }
         Outcome::Frozen => output::block_on(async { whom_it_hurts(&cgroup, verbose, found) })?,
         _ => found,
     };
@@ -104,17 +115,24 @@ fn whom_it_hurts(cgroup: &Cgroup, verbose: bool, mut document: Document) -> Docu
 }
 
 /// Watches for a moment, then looks at each task and explains.
-async fn watch(cgroup: &Cgroup, args: &Args, verbose: bool) -> Result<Document, Failure> {
-    let mut witness = Witness::new(cgroup, verbose);
-    let now = monotonic_ns();
+async fn watch(cgroup: &Cgroup, args: &Args, verbose: bool, found: Outcome) -> Result<Document, Failure> {
+    let mut witness = Witness::of_others(cgroup, verbose);
     // Whoever comes while we watch comes after the request.
     let inside = cgroup.subtree_tasks().ok();
-    let wait = WatchedWait::new(&mut witness, Span { start_ns: now, end_ns: now }, inside);
-    let Watched { mut session, samples, .. } = wait.watch_for(args.watch_for).await;
+    let wait = if found == Outcome::Thawed {
+        WatchedWait::awaiting(&mut witness, inside)
+    } else {
+        let now = monotonic_ns();
+        WatchedWait::new(&mut witness, Span { start_ns: now, end_ns: now }, inside)
+    };
+    let watch_for = args.watch_for.unwrap_or(MOMENT);
+    let Watched { mut session, samples, .. } = wait.watch_for(watch_for).await;
     // It may have got there by itself.
     let mut document = look(cgroup)?;
     if document.outcome == Outcome::Freezing {
-        let explained = explain(&mut witness, None, samples, None, None, Some(&mut session));
+        let asked_ns_ago =
+            session.requested_by().map(|_| monotonic_ns().saturating_sub(session.requested_at()));
+        let explained = explain(&mut witness, asked_ns_ago, samples, None, None, Some(&mut session));
         document.tasks = explained.count().into();
         document.unknown = explained.unknown();
         document.error.clone_from(&explained.verdict.impossible);
@@ -124,7 +142,27 @@ async fn watch(cgroup: &Cgroup, args: &Args, verbose: bool) -> Result<Document, 
             watched::save(&explained.facts, None, file)?;
         }
     }
+    tell_request(&mut session, &mut witness, &mut document);
     document.side_effects = harm::outsiders_hurt(&mut witness, document.outcome == Outcome::Frozen);
     document.observer = Some(witness.report());
     Ok(document)
+}
+
+/// Who asked, and how long each task took, where the request was seen.
+fn tell_request(session: &mut Session, witness: &mut Witness, document: &mut Document) {
+    if document.outcome == Outcome::Frozen {
+        let tasks = witness.look();
+        witness.catch_up(session);
+        session.look(&tasks);
+    }
+    let Some(by) = session.requested_by() else { return };
+    document.requested_by = Some(by.clone());
+    let requested_at = session.requested_at();
+    let until = match document.outcome {
+        Outcome::Frozen => session.last_frozen_at().unwrap_or(requested_at),
+        _ => session.thaw_asked_at().unwrap_or_else(monotonic_ns),
+    };
+    document.elapsed_ns = until.saturating_sub(requested_at);
+    // When the whole of it was frozen nobody confirmed.
+    watched::times(session, None, clock(witness.attached(), session, false), document);
 }

@@ -27,7 +27,7 @@ use super::output::{self, Shape};
 use super::{duration, watched};
 use crate::cgroupfs::Cgroup;
 use crate::control::{Ended, FileWatch, Interrupts, Request, check_safe, count};
-use crate::model::{FreezerState, Latency, Name};
+use crate::model::{FreezerState, Latency, LatencyClock, Name};
 use crate::report::{Document, ObserverMode, ObserverReport};
 
 /// Freeze a cgroup and wait until every task of it is frozen
@@ -121,7 +121,8 @@ fn plain(cgroup: Cgroup, args: &Args, interrupts: &Interrupts) -> Result<Ended, 
         Some(ObserverReport { mode: ObserverMode::Proc, lost_events: 0, missing: Vec::new() });
     if ended == Ended::Frozen && !document.already_frozen {
         let request_to_frozen_ns = Some(document.elapsed_ns);
-        document.latency = Some(Latency { request_to_frozen_ns, ..Latency::default() });
+        let clock = LatencyClock { requested: LatencyClock::WRITE.to_owned(), ..LatencyClock::default() };
+        document.latency = Some(Latency { request_to_frozen_ns, clock, ..Latency::default() });
     }
     settle(request, &ended, args, &mut document, |_| Ok(()))?;
     output::document(&document, Shape::asked(args.json, false))?;

@@ -13,10 +13,11 @@ use crate::control::{Ended, Interrupts, Request, Span, TaskCount, monotonic_ns};
 use crate::explain::course::Course;
 use crate::explain::harm::{SideEffect, harms};
 use crate::explain::{Facts, Look, record};
-use crate::model::{FreezerState, Session};
+use crate::model::{FreezerState, Latency, LatencyClock, Session};
 use crate::report::{Document, TaskDetail};
 use crate::session::{
-    Before, Costs, Explained, Looks, Samples, Watched, WatchedWait, Witness, explain, harm, join_late, looks,
+    Before, Costs, Explained, Looks, Samples, Watched, WatchedWait, Witness, clock, explain, harm, join_late,
+    looks,
 };
 
 /// Freezes, watches, explains, keeps the request or puts back what was found, and prints.
@@ -76,7 +77,9 @@ pub async fn freeze(
     let mut ahead = None;
     freeze::settle(request, &ended, args, &mut document, |document| {
         if !document.already_frozen {
-            times(&session, known_at, document);
+            let frozen = ended == Ended::Frozen;
+            let took = frozen.then(|| known_at.saturating_sub(session.requested_at()));
+            times(&session, took, clock(witness.attached(), &session, true), document);
             tell_slow(&course, document);
         }
         if ended != Ended::Frozen {
@@ -162,10 +165,15 @@ fn look_before(cgroup: &Cgroup, witness: &mut Witness) -> Result<Before, Failure
     Ok(Before { at_ns, tasks: witness.look() })
 }
 
-fn times(session: &Session, known_at: u64, document: &mut Document) {
+/// How long the tasks took, and the whole of it where that is known.
+pub fn times(
+    session: &Session,
+    request_to_frozen_ns: Option<u64>,
+    clock: LatencyClock,
+    document: &mut Document,
+) {
     let requested_at = session.requested_at();
-    let frozen = document.outcome == crate::report::Outcome::Frozen;
-    document.latency = Some(session.latency(frozen.then(|| known_at.saturating_sub(requested_at))));
+    document.latency = Some(Latency { clock, ..session.latency(request_to_frozen_ns) });
     let timelines = session.timelines().into_iter().filter(|task| !task.gone);
     document.tasks_detail = timelines.map(|task| TaskDetail::of(&task, requested_at)).collect();
 }

@@ -45,6 +45,7 @@ const SYSTEM_FREEZE: u32 = Kind::SystemFreeze as u32;
 const SYSTEM_KERNEL_THREADS: u32 = Kind::SystemKernelThreads as u32;
 const SYSTEM_THAW: u32 = Kind::SystemThaw as u32;
 const STRAGGLER: u32 = Kind::Straggler as u32;
+const LEFT_REFRIGERATOR: u32 = Kind::LeftRefrigerator as u32;
 
 /// The body by kind: `Err` where it is too short, `None` where the kind is unknown.
 fn body(
@@ -64,7 +65,7 @@ fn body(
         FORK => EventKind::Fork {
             parent: buf.try_get_i32_le()?,
             tid: buf.try_get_i32_le()?,
-            tgid: buf.try_get_i32_le()?,
+            tgid: Some(buf.try_get_i32_le()?).filter(|&tgid| tgid != 0),
         },
         EXEC => {
             let tid = buf.try_get_i32_le()?;
@@ -72,8 +73,8 @@ fn body(
             EventKind::Exec { tid, comm: comm(buf)? }
         }
         EXIT => EventKind::Exit { tid: buf.try_get_i32_le()? },
-        FREEZE_ASKED => EventKind::FreezeAsked { cgroup: buf.try_get_u64_le()?, by: buf.try_get_i32_le()? },
-        THAW_ASKED => EventKind::ThawAsked { cgroup: buf.try_get_u64_le()?, by: buf.try_get_i32_le()? },
+        FREEZE_ASKED => EventKind::FreezeAsked { cgroup: buf.try_get_u64_le()?, by: caller(buf)? },
+        THAW_ASKED => EventKind::ThawAsked { cgroup: buf.try_get_u64_le()?, by: caller(buf)? },
         NOTIFY_FROZEN => {
             EventKind::NotifyFrozen { cgroup: buf.try_get_u64_le()?, frozen: buf.try_get_u32_le()? != 0 }
         }
@@ -83,11 +84,9 @@ fn body(
         }
         TASK_ASKED => EventKind::TaskAsked { tid: buf.try_get_i32_le()? },
         REFRIGERATED => EventKind::Refrigerated { tid: buf.try_get_i32_le()? },
+        LEFT_REFRIGERATOR => EventKind::LeftRefrigerator { tid: buf.try_get_i32_le()? },
         SAMPLE => return sample(buf, symbolise).map(Some),
-        SYSTEM_FREEZE => {
-            let (tid, pid) = (buf.try_get_i32_le()?, buf.try_get_i32_le()?);
-            EventKind::SystemFreeze { by: Caller { tid, pid, comm: comm(buf)? } }
-        }
+        SYSTEM_FREEZE => EventKind::SystemFreeze { by: caller(buf)? },
         SYSTEM_KERNEL_THREADS => EventKind::SystemKernelThreads,
         SYSTEM_THAW => EventKind::SystemThaw {
             last_pass_ns: buf.try_get_u64_le()?,
@@ -117,6 +116,11 @@ fn sample(
     }
     let stack = (0..frames).map(|_| buf.try_get_u64_le()).collect::<Result<Vec<_>, _>>()?;
     Ok(Ok(EventKind::Sample { tid, user: frames == 0, stack: symbolise(&stack) }))
+}
+
+fn caller(buf: &mut &[u8]) -> Result<Caller, TryGetError> {
+    let (tid, pid) = (buf.try_get_i32_le()?, buf.try_get_i32_le()?);
+    Ok(Caller { tid, pid, comm: comm(buf)? })
 }
 
 /// A task name: up to the first zero byte.
@@ -180,7 +184,7 @@ mod tests {
 
         #[test]
         fn any_body_of_a_known_kind_gives_an_event_or_an_error(
-            kind in 1_u32..18, body in proptest::collection::vec(any::<u8>(), 0..700)
+            kind in 1_u32..19, body in proptest::collection::vec(any::<u8>(), 0..700)
         ) {
             let mut bytes = vec![0; 12];
             bytes.extend(kind.to_le_bytes());

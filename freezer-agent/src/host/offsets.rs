@@ -14,6 +14,7 @@ pub const WANTED: &[(Kind, &str)] = &[
     (Kind::Struct, "css_set"),
     (Kind::Struct, "cgroup_subsys_state"),
     (Kind::Struct, "cgroup"),
+    (Kind::Struct, "freezer"),
     (Kind::Struct, "kernfs_node"),
     (Kind::Struct, "cfs_rq"),
     (Kind::Struct, "rq"),
@@ -24,6 +25,10 @@ pub const WANTED: &[(Kind, &str)] = &[
     (Kind::Struct, "rwsem_waiter"),
     (Kind::Struct, "file"),
     (Kind::Struct, "inode"),
+    (Kind::Struct, "trace_event_raw_sched_switch"),
+    (Kind::Struct, "trace_event_raw_sched_process_fork"),
+    (Kind::Struct, "trace_event_raw_cgroup"),
+    (Kind::Struct, "trace_event_raw_cgroup_event"),
     (Kind::Enum, "cgroup_subsys_id"),
     (Kind::Typedef, "btf_trace_sched_switch"),
     (Kind::Typedef, "btf_trace_sched_waking"),
@@ -36,12 +41,14 @@ pub const WANTED: &[(Kind, &str)] = &[
     (Kind::Typedef, "btf_trace_cgroup_attach_task"),
     (Kind::Func, "bpf_iter_task"),
     (Kind::Func, "bpf_iter_task_file"),
+    (Kind::Func, "freezer_apply_state"),
     (Kind::Func, "freeze_task"),
     (Kind::Func, "cgroup_freeze_task"),
     (Kind::Func, "__refrigerator"),
     (Kind::Func, "freeze_kernel_threads"),
     (Kind::Func, "thaw_processes"),
     (Kind::Func, "cgroup_enter_frozen"),
+    (Kind::Func, "cgroup_leave_frozen"),
     (Kind::Func, "__set_task_frozen"),
 ];
 
@@ -236,6 +243,7 @@ fn other_fields(look: &Lookup<'_>) -> Vec<Value> {
         ("CSS_SET_FREEZER", look.css_set_freezer()),
         ("CSS_SET_DFL_CGRP", look.field("css_set", &["dfl_cgrp"], LONG)),
         ("CSS_CGROUP", look.field("cgroup_subsys_state", &["cgroup"], LONG)),
+        ("FREEZER_CGROUP", look.field("freezer", &["css", "cgroup"], LONG)),
         ("CGROUP_PARENT", look.field("cgroup", &["self", "parent"], LONG)),
         ("CGROUP_ROOT", look.field("cgroup", &["root"], LONG)),
         ("CGROUP_KN", look.field("cgroup", &["kn"], LONG)),
@@ -252,6 +260,11 @@ fn other_fields(look: &Lookup<'_>) -> Vec<Value> {
         ("FILE_PRIVATE", look.field("file", &["private_data"], LONG)),
         ("INODE_RDEV", look.field("inode", &["i_rdev"], WORD)),
         ("INODE_PRIVATE", look.field("inode", &["i_private"], LONG)),
+        ("RECORD_PREV_STATE", look.field("trace_event_raw_sched_switch", &["prev_state"], LONG)),
+        ("RECORD_CHILD_PID", look.field("trace_event_raw_sched_process_fork", &["child_pid"], WORD)),
+        ("RECORD_CGROUP_ID", look.field("trace_event_raw_cgroup", &["id"], LONG)),
+        ("RECORD_NOTIFY_ID", look.field("trace_event_raw_cgroup_event", &["id"], LONG)),
+        ("RECORD_NOTIFY_VAL", look.field("trace_event_raw_cgroup_event", &["val"], WORD)),
     ]
 }
 

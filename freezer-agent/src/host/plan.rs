@@ -1,6 +1,6 @@
 //! Which programs a watch wants, and what is lost where one is refused.
 
-use freezer_common::hook::Hook;
+use freezer_common::hook::{Function, Hook};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -29,17 +29,28 @@ impl std::fmt::Display for Missing {
 /// How a program is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attach {
-    /// A tracepoint with typed arguments.
-    Tracepoint,
+    /// A tracepoint: with typed arguments, raw where that is refused, else through a perf event.
+    Tracepoint(Classic),
     /// The entry of a kernel function: fentry, or kprobe where that is refused.
-    Function,
+    Function(Function),
+    /// The return of a kernel function: fexit. A kretprobe may miss some.
+    Return(Function),
+}
+
+/// What a tracepoint still gives through a perf event: a record without addresses, and the current task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Classic {
+    /// All that is wanted.
+    Whole,
+    /// Not all: what is lost.
+    Less(&'static str),
+    /// Nothing: its record does not tell whether the task is a watched one.
+    Nothing,
 }
 
 /// One program the agent would like to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wish {
-    /// Counter slot, and name.
-    pub hook: Hook,
     /// Tracepoint or function.
     pub target: &'static str,
     /// How to attach.
@@ -48,48 +59,78 @@ pub struct Wish {
     pub lost: &'static str,
 }
 
-const fn tracepoint(hook: Hook, lost: &'static str) -> Wish {
-    Wish { hook, target: hook.name(), attach: Attach::Tracepoint, lost }
+const fn tracepoint(hook: Hook, classic: Classic, lost: &'static str) -> Wish {
+    Wish { target: hook.name(), attach: Attach::Tracepoint(classic), lost }
 }
 
-const fn function(hook: Hook, target: &'static str, lost: &'static str) -> Wish {
-    Wish { hook, target, attach: Attach::Function, lost }
+const fn function(function: Function, lost: &'static str) -> Wish {
+    Wish { target: function.name(), attach: Attach::Function(function), lost }
+}
+
+const fn returns(function: Function) -> Wish {
+    let lost = "how long each task stayed in the freezer is not known";
+    Wish { target: function.name(), attach: Attach::Return(function), lost }
 }
 
 const ASKED: &str = "no time at which each task was asked";
 const ENTERED: &str = "entering the freezer is told from the scheduler's events alone";
 
+const SWITCH: Wish = tracepoint(
+    Hook::SchedSwitch,
+    Classic::Less("no time at which each task got a CPU"),
+    "no time at which each task froze",
+);
+const WAKING: Wish = tracepoint(Hook::SchedWaking, Classic::Nothing, "no time at which each task was woken");
+const FORK: Wish = tracepoint(
+    Hook::Fork,
+    Classic::Less("a new thread cannot be told from a new process"),
+    "tasks forked during the freeze are found by looking again only",
+);
+const EXIT: Wish = tracepoint(
+    Hook::Exit,
+    Classic::Whole,
+    "tasks that exit during the freeze are found by looking again only",
+);
+
 const BOTH: [Wish; 6] = [
-    tracepoint(Hook::SchedSwitch, "no time at which each task froze"),
-    tracepoint(Hook::SchedWaking, "no time at which each task was woken"),
-    tracepoint(Hook::Fork, "tasks forked during the freeze are found by looking again only"),
-    tracepoint(Hook::Exec, "programs executed during the freeze go unnoticed"),
-    tracepoint(Hook::Exit, "tasks that exit during the freeze are found by looking again only"),
-    tracepoint(Hook::CgroupAttach, "tasks moved in during the freeze are found by looking again only"),
+    SWITCH,
+    WAKING,
+    FORK,
+    tracepoint(Hook::Exec, Classic::Whole, "programs executed during the freeze go unnoticed"),
+    EXIT,
+    tracepoint(
+        Hook::CgroupAttach,
+        Classic::Nothing,
+        "tasks moved in during the freeze are found by looking again only",
+    ),
 ];
-const V1: [Wish; 2] = [
-    function(Hook::TaskAsked, "freeze_task", ASKED),
-    function(Hook::Refrigerated, "__refrigerator", ENTERED),
-];
+const V1: [Wish; 2] = [function(Function::FreezeTask, ASKED), function(Function::Refrigerator, ENTERED)];
 const V2: [Wish; 5] = [
-    tracepoint(Hook::CgroupFreeze, "no time of the request"),
-    tracepoint(Hook::CgroupUnfreeze, "thaws by others go unnoticed"),
-    tracepoint(Hook::CgroupNotifyFrozen, "no time of the kernel's own confirmation"),
-    function(Hook::TaskAsked, "cgroup_freeze_task", ASKED),
-    function(Hook::Refrigerated, "cgroup_enter_frozen", ENTERED),
+    tracepoint(Hook::CgroupFreeze, Classic::Whole, "no time of the request"),
+    tracepoint(Hook::CgroupUnfreeze, Classic::Whole, "thaws by others go unnoticed"),
+    tracepoint(Hook::CgroupNotifyFrozen, Classic::Whole, "no time of the kernel's own confirmation"),
+    function(Function::CgroupFreezeTask, ASKED),
+    function(Function::CgroupEnterFrozen, ENTERED),
 ];
+
+/// In v1 no tracepoint tells of a request.
+const V1_OTHERS: [Wish; 2] = [
+    function(Function::FreezerApplyState, "who asks for a freeze in v1, and when, goes unnoticed"),
+    returns(Function::Refrigerator),
+];
+const V2_OTHERS: [Wish; 1] = [returns(Function::CgroupLeaveFrozen)];
 
 const STRAGGLERS: &str =
     "who freezes the system, when each task was asked and which tasks refuse goes unnoticed";
 const SYSTEM: [Wish; 8] = [
-    tracepoint(Hook::SchedSwitch, "no time at which each task froze"),
-    tracepoint(Hook::SchedWaking, "no time at which each task was woken"),
-    tracepoint(Hook::Fork, "tasks forked during the freeze are found by looking again only"),
-    tracepoint(Hook::Exit, "tasks that exit during the freeze are found by looking again only"),
-    function(Hook::TaskAsked, "freeze_task", STRAGGLERS),
-    function(Hook::Refrigerated, "__refrigerator", ENTERED),
-    function(Hook::System, "freeze_kernel_threads", "kernel threads that refuse are not told"),
-    function(Hook::System, "thaw_processes", "the time of the thaw is when the agent runs again"),
+    SWITCH,
+    WAKING,
+    FORK,
+    EXIT,
+    function(Function::FreezeTask, STRAGGLERS),
+    function(Function::Refrigerator, ENTERED),
+    function(Function::FreezeKernelThreads, "kernel threads that refuse are not told"),
+    function(Function::ThawProcesses, "the time of the thaw is when the agent runs again"),
 ];
 
 /// What to load for a watch in one hierarchy on this kernel.
@@ -109,13 +150,16 @@ impl Plan {
     }
 
     /// Works out what to try: nothing is loaded for the other hierarchy.
+    ///
+    /// `by_others`: also who asks and when it ends, which who does so himself knows.
     #[must_use]
-    pub fn new(hierarchy: Hierarchy, btf: &Btf, offsets: &Offsets) -> Self {
-        let own: &[Wish] = match hierarchy {
-            Hierarchy::V1 => &V1,
-            Hierarchy::V2 => &V2,
+    pub fn new(hierarchy: Hierarchy, by_others: bool, btf: &Btf, offsets: &Offsets) -> Self {
+        let (own, others): (&[Wish], &[Wish]) = match hierarchy {
+            Hierarchy::V1 => (&V1, &V1_OTHERS),
+            Hierarchy::V2 => (&V2, &V2_OTHERS),
         };
-        Self::of(BOTH.iter().chain(own), btf, offsets)
+        let others = if by_others { others } else { &[] };
+        Self::of(BOTH.iter().chain(own).chain(others), btf, offsets)
     }
 
     /// What to try for the freeze of the whole system.
@@ -143,8 +187,10 @@ impl Plan {
 
 fn has_target(btf: &Btf, wish: &Wish) -> bool {
     match wish.attach {
-        Attach::Tracepoint => btf.id(Kind::Typedef, &format!("btf_trace_{}", wish.target)).is_some(),
-        Attach::Function => btf.id(Kind::Func, wish.target).is_some(),
+        Attach::Tracepoint(_) => btf.id(Kind::Typedef, &format!("btf_trace_{}", wish.target)).is_some(),
+        Attach::Function(function) | Attach::Return(function) => {
+            btf.id(Kind::Func, function.name()).is_some()
+        }
     }
 }
 

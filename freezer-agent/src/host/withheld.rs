@@ -1,8 +1,8 @@
 //! What is not used though it may be there, for tests of the ways that remain.
 //!
 //! `FREEZER_AGENT_WITHOUT=fentry,iter` names ways of the kernel that the agent then takes as refused: `bpf`, `btf`,
-//! `tp_btf`, `fentry`, `kprobe`, `iter`, `perf`; `blocker` (`task->blocker`, new in 6.16) and `fuse-fdinfo` (the connection
-//! in the `fdinfo` of a `/dev/fuse`, new in 6.15).
+//! `tp_btf`, `raw_tp`, `tracepoint`, `fentry`, `fexit`, `kprobe.multi`, `kprobe`, `iter`, `perf`; `blocker` (`task->blocker`,
+//! new in 6.16) and `fuse-fdinfo` (the connection in the `fdinfo` of a `/dev/fuse`, new in 6.15).
 
 use std::env;
 use std::io;

@@ -58,8 +58,8 @@ pub enum EventKind {
         parent: i32,
         /// Thread id of the child.
         tid: i32,
-        /// Process id of the child.
-        tgid: i32,
+        /// Process id of the child; `None` where that is not told.
+        tgid: Option<i32>,
     },
     /// `sched_process_exec`
     Exec {
@@ -73,19 +73,20 @@ pub enum EventKind {
         /// Thread id.
         tid: i32,
     },
-    /// v2: a freeze was asked of this cgroup, one event per descendant (`cgroup_freeze`).
+    /// A freeze was asked of this cgroup, one event per descendant (v2: `cgroup_freeze`; v1: fentry or kprobe, where the
+    /// kernel allows).
     FreezeAsked {
         /// Cgroup id.
         cgroup: u64,
-        /// Thread id of the writer.
-        by: i32,
+        /// The writer.
+        by: Caller,
     },
-    /// v2: the same for a thaw (`cgroup_unfreeze`).
+    /// The same for a thaw.
     ThawAsked {
         /// Cgroup id.
         cgroup: u64,
-        /// Thread id of the writer.
-        by: i32,
+        /// The writer.
+        by: Caller,
     },
     /// v2: the kernel says a cgroup became frozen or not (`cgroup_notify_frozen`).
     NotifyFrozen {
@@ -110,6 +111,11 @@ pub enum EventKind {
     },
     /// Entered the v1 refrigerator or v2's frozen trap (fentry or kprobe, where the kernel allows).
     Refrigerated {
+        /// Thread id.
+        tid: i32,
+    },
+    /// Left the v1 refrigerator or v2's frozen trap (fexit, where the kernel allows).
+    LeftRefrigerator {
         /// Thread id.
         tid: i32,
     },
@@ -145,7 +151,7 @@ pub enum EventKind {
     },
 }
 
-/// The task that freezes the whole system.
+/// The task that asked for a freeze, of a cgroup or of the whole system.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caller {
     /// Thread id.

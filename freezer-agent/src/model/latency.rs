@@ -11,10 +11,37 @@ pub struct Bucket {
     pub count: u64,
 }
 
+/// Which clocks the figures come from: a program is named by its way and its target, as `doctor` does.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LatencyClock {
+    /// Told the request, from which all is counted: a program, or the `write` of this command.
+    pub requested: String,
+    /// Tells when each task was asked; `None`: nobody does, and a task's way is counted from the request.
+    pub asked: Option<String>,
+    /// Told when the tasks froze.
+    pub frozen: Vec<FrozenBy>,
+}
+
+impl LatencyClock {
+    /// This command's own request: the time is taken right before it is written.
+    pub const WRITE: &str = "write";
+    /// When those froze at the latest that the write froze in place, where no program saw it come to them.
+    pub const WRITE_END: &str = "end of the write";
+}
+
+/// What told when some tasks froze.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrozenBy {
+    /// A program, or the `end of the write`; those frozen in place are told by what asked them.
+    pub by: String,
+    /// How many.
+    pub tasks: usize,
+}
+
 /// Latency of a whole freeze and of its tasks.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Latency {
-    /// Request to the whole subtree frozen, ns; `None` when it never was.
+    /// Request to the whole subtree known to be frozen, ns; `None` when it never was, or nobody confirmed it.
     pub request_to_frozen_ns: Option<u64>,
     /// Median over tasks, ns.
     pub p50_ns: Option<u64>,
@@ -26,6 +53,9 @@ pub struct Latency {
     pub slowest_tid: Option<i32>,
     /// Non-empty stretch of log2 buckets, ascending.
     pub histogram: Vec<Bucket>,
+    /// Where the figures come from.
+    #[serde(default)]
+    pub clock: LatencyClock,
 }
 
 impl Latency {
@@ -41,6 +71,7 @@ impl Latency {
             max_ns: times.last().copied(),
             slowest_tid: tasks.iter().max_by_key(|&&(_, ns)| ns).map(|&(tid, _)| tid),
             histogram: log2_histogram(&times),
+            clock: LatencyClock::default(),
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::account::{Account, Left};
-use super::timeline::Arrival;
-use super::{Event, EventKind, Hierarchy, Joined, JoinedBy, Latency, TaskSnapshot, TaskTimeline};
+use super::timeline::{Arrival, FrozenClock};
+use super::{Caller, Event, EventKind, Hierarchy, Joined, JoinedBy, Latency, TaskSnapshot, TaskTimeline};
 
 /// `TASK_DEAD` in a switch's state (`include/linux/sched.h`): the last switch of a task that exits.
 const TASK_DEAD: u32 = 0x80;
@@ -14,6 +14,12 @@ const TASK_DEAD: u32 = 0x80;
 pub struct Session {
     hierarchy: Hierarchy,
     requested_at: u64,
+    /// Id of the cgroup whose freeze by somebody else is followed.
+    follows: Option<u64>,
+    /// Who asked, where that was seen.
+    requested_by: Option<Caller>,
+    /// When somebody took that request back.
+    thaw_asked_at: Option<u64>,
     write_ended_at: Option<u64>,
     tasks: HashMap<i32, TaskTimeline>,
     accounts: HashMap<i32, Account>,
@@ -30,12 +36,33 @@ impl Session {
         Self {
             hierarchy,
             requested_at,
+            follows: None,
+            requested_by: None,
+            thaw_asked_at: None,
             write_ended_at: None,
             tasks: HashMap::new(),
             accounts: HashMap::new(),
             inside: None,
             moved: HashMap::new(),
         }
+    }
+
+    /// A request that is yet to come, by somebody else: until it does, every event is one from before it.
+    #[must_use]
+    pub fn awaited(hierarchy: Hierarchy, cgroup: u64) -> Self {
+        Self { follows: Some(cgroup), ..Self::new(hierarchy, u64::MAX) }
+    }
+
+    /// When somebody took the request back; a session by this agent does not follow that.
+    #[must_use]
+    pub fn thaw_asked_at(&self) -> Option<u64> {
+        self.thaw_asked_at
+    }
+
+    /// Who made the last request; `None` where nobody saw it made, or it was this agent.
+    #[must_use]
+    pub fn requested_by(&self) -> Option<&Caller> {
+        self.requested_by.as_ref()
     }
 
     /// How long the write of the request itself took, ns: it asks every task.
@@ -75,9 +102,14 @@ impl Session {
     /// Takes one event in. Events from before the request only tell who was there.
     pub fn observe(&mut self, event: &Event) {
         let at = event.time_ns;
+        if let Some(cgroup) = self.follows {
+            self.follow(cgroup, event);
+        }
         if at < self.requested_at {
             return self.note_inside(&event.kind);
         }
+        // Who runs because of a thaw was frozen until then.
+        let thawed = self.thaw_asked_at.is_some();
         match &event.kind {
             EventKind::SwitchOut { tid, state, preempted, frozen } => {
                 let is_frozen = match self.hierarchy {
@@ -90,7 +122,9 @@ impl Session {
                 self.account(*tid).got_cpu(at);
                 let task = self.task(*tid);
                 task.on_cpu_at.get_or_insert(at);
-                task.leave_refrigerator();
+                if !thawed {
+                    task.leave_refrigerator();
+                }
             }
             EventKind::Waking { tid, .. } => {
                 self.account(*tid).woken(at);
@@ -99,13 +133,22 @@ impl Session {
             EventKind::TaskAsked { tid } => {
                 self.task(*tid).asked_at.get_or_insert(at);
             }
-            EventKind::Refrigerated { tid } => self.froze(*tid, at),
+            EventKind::Refrigerated { tid } => {
+                self.froze(*tid, at, FrozenClock::Entry);
+                self.task(*tid).entered_at.get_or_insert(at);
+            }
+            EventKind::LeftRefrigerator { tid } => {
+                let task = self.task(*tid);
+                if let Some(entered_at) = task.entered_at.take() {
+                    *task.refrigerated_ns.get_or_insert(0) += at.saturating_sub(entered_at);
+                }
+            }
             EventKind::Fork { parent, tid, tgid } => {
                 self.came(*tid, at);
                 let task = self.task(*tid);
                 task.joined = Some((at, JoinedBy::Fork { parent: Some(*parent) }));
                 task.forked_by = Some(*parent);
-                task.tgid = Some(*tgid);
+                task.tgid = *tgid;
             }
             EventKind::Exec { tid, comm } => {
                 let task = self.task(*tid);
@@ -145,12 +188,11 @@ impl Session {
             }
             // It never ran since the request: the write itself froze it where it was
             // (kernel/freezer.c, __freeze_task(), 6.1+; v2: a task stopped or traced counts as it is).
-            if task.on_cpu_at.is_none() && write_ended_at.is_some() && !task.late {
-                task.arrival = Some(Arrival::InPlace);
-                task.frozen_at = write_ended_at;
-            } else {
-                task.arrival = Some(Arrival::Seen);
-            }
+            let asked = task.asked_at.map(|at| (at, FrozenClock::Asked));
+            let in_place = asked.or(write_ended_at.map(|at| (at, FrozenClock::WriteEnd)));
+            let in_place = in_place.filter(|_| task.on_cpu_at.is_none() && !task.late);
+            task.arrival = Some(if in_place.is_some() { Arrival::InPlace } else { Arrival::Seen });
+            (task.frozen_at, task.clock) = in_place.unzip();
         }
     }
 
@@ -204,6 +246,25 @@ impl Session {
             .filter_map(|task| Some((task.tid, task.latency_ns(self.requested_at)?)))
             .collect();
         Latency::of(&times, request_to_frozen_ns)
+    }
+
+    /// The request that counts is the first since the last thaw.
+    fn follow(&mut self, top: u64, event: &Event) {
+        match &event.kind {
+            EventKind::FreezeAsked { cgroup, by } if *cgroup == top => {
+                if self.requested_by.is_some() && self.thaw_asked_at.is_none() {
+                    return;
+                }
+                let inside = self.inside.take();
+                *self = Self { inside, ..Self::awaited(self.hierarchy, top) };
+                self.requested_at = event.time_ns;
+                self.requested_by = Some(by.clone());
+            }
+            EventKind::ThawAsked { cgroup, .. } if *cgroup == top && self.requested_by.is_some() => {
+                self.thaw_asked_at.get_or_insert(event.time_ns);
+            }
+            _ => {}
+        }
     }
 
     fn task(&mut self, tid: i32) -> &mut TaskTimeline {
@@ -271,18 +332,23 @@ impl Session {
         };
         self.account(tid).left_cpu(at, how);
         if frozen {
-            self.froze(tid, at);
+            self.froze(tid, at, FrozenClock::Switch);
         } else if dead {
             self.went(tid, at);
+        } else if self.thaw_asked_at.is_none() {
+            // It ran, also where nothing tells of who gets a CPU.
+            self.task(tid).leave_refrigerator();
         }
     }
 
-    fn froze(&mut self, tid: i32, at: u64) {
+    fn froze(&mut self, tid: i32, at: u64, clock: FrozenClock) {
         let spent = self.account(tid).spent(at);
         let task = self.task(tid);
         task.was_frozen = true;
-        if task.frozen_at.is_none() {
-            task.frozen_at = Some(at);
+        // Two last switches: it ran in between.
+        let ran = clock == FrozenClock::Switch && task.clock == Some(FrozenClock::Switch);
+        if task.frozen_at.is_none() || ran {
+            (task.frozen_at, task.clock) = (Some(at), Some(clock));
             task.arrival = Some(Arrival::Entered);
             task.spent = spent;
         }
@@ -293,8 +359,7 @@ impl TaskTimeline {
     /// A task that runs again is not frozen (v2 leaves the trap for a ptrace request, v1 for a spurious wake-up).
     fn leave_refrigerator(&mut self) {
         if self.arrival == Some(Arrival::Entered) {
-            self.arrival = None;
-            self.frozen_at = None;
+            (self.arrival, self.frozen_at, self.clock) = (None, None, None);
         }
     }
 }
@@ -350,6 +415,61 @@ mod tests {
         assert_eq!(session.latency(None).max_ns, None);
     }
 
+    fn asked(cgroup: u64, comm: &str) -> EventKind {
+        EventKind::FreezeAsked { cgroup, by: Caller { tid: 5, pid: 5, comm: comm.into() } }
+    }
+
+    #[test]
+    fn a_session_by_somebody_else_begins_with_the_first_request_for_the_cgroup_itself() {
+        let mut session = Session::awaited(Hierarchy::V1, 40);
+        session.observe(&event(900, frozen_out(7)));
+        session.observe(&event(1000, asked(41, "inner")));
+        assert_eq!((session.requested_by(), session.timelines().len()), (None, 0));
+        session.observe(&event(1100, asked(40, "docker")));
+        session.observe(&event(1150, asked(40, "impatient")));
+        session.observe(&event(1200, frozen_out(7)));
+        assert_eq!(session.requested_by().map(|by| by.comm.clone()), Some("docker".into()));
+        assert_eq!(session.latency(None).max_ns, Some(100));
+    }
+
+    #[test]
+    fn a_thaw_ends_what_was_asked_before_it() {
+        let mut session = Session::awaited(Hierarchy::V1, 40);
+        session.observe(&event(1000, asked(40, "docker")));
+        session.observe(&event(1100, frozen_out(7)));
+        let by = Caller { tid: 6, pid: 6, comm: "sh".into() };
+        session.observe(&event(1200, EventKind::ThawAsked { cgroup: 40, by }));
+        session.observe(&event(1250, EventKind::SwitchIn { tid: 7 }));
+        assert_eq!((session.thaw_asked_at(), session.latency(None).max_ns), (Some(1200), Some(100)));
+        session.observe(&event(1300, asked(40, "runc")));
+        assert_eq!((session.requested_at(), session.timelines().len()), (1300, 0));
+    }
+
+    #[test]
+    fn the_time_in_the_refrigerator_is_that_from_each_entry_to_its_return() {
+        let mut session = Session::new(Hierarchy::V2, 1000);
+        let (entered, left) = (EventKind::Refrigerated { tid: 7 }, EventKind::LeftRefrigerator { tid: 7 });
+        for (at, kind) in [(1100, &entered), (1300, &left), (1400, &entered), (1450, &left), (1500, &left)] {
+            session.observe(&event(at, kind.clone()));
+        }
+        assert_eq!(session.timelines()[0].refrigerated_ns, Some(250));
+    }
+
+    #[test]
+    fn who_froze_in_place_did_so_when_the_freezer_came_to_it_or_else_by_the_end_of_the_write() {
+        let mut session = Session::new(Hierarchy::V1, 1000);
+        session.write_ended(1900);
+        session.observe(&event(1200, EventKind::TaskAsked { tid: 7 }));
+        let frozen = |tid| TaskSnapshot { frozen_v1: Some(true), ..seen(tid, tid) };
+        session.look(&[frozen(7), frozen(8)]);
+        let told: Vec<_> =
+            session.timelines().iter().map(|task| (task.tid, task.frozen_at, task.clock)).collect();
+        assert_eq!(
+            told,
+            [(8, Some(1900), Some(FrozenClock::WriteEnd)), (7, Some(1200), Some(FrozenClock::Asked))]
+        );
+    }
+
     fn moved_in(tid: i32) -> EventKind {
         EventKind::Attach { tid, to: 1, into: true }
     }
@@ -399,7 +519,7 @@ mod tests {
         let exec = |tid| EventKind::Exec { tid, comm: "sh".into() };
         session.observe(&event(900, exec(6)));
         session.observe(&event(1100, exec(7)));
-        session.observe(&event(1100, EventKind::Fork { parent: 7, tid: 8, tgid: 8 }));
+        session.observe(&event(1100, EventKind::Fork { parent: 7, tid: 8, tgid: Some(8) }));
         session.observe(&event(1200, exec(8)));
         let joined = session.joined(1500);
         assert_eq!(joined.get(&6), None);

@@ -10,13 +10,27 @@ use super::{JoinedBy, Name};
 pub enum Arrival {
     /// It ran into the refrigerator or trap; the time is the kernel's.
     Entered,
-    /// The request's own write froze it where it slept, was stopped or traced; no event exists, the time is the
-    /// end of the write, an upper bound.
+    /// The request's own write froze it where it slept, was stopped or traced; no event exists. The time is when the
+    /// freezer came to it, where a program saw that, else the end of the write, an upper bound.
     InPlace,
     /// It was frozen before this request.
     Before,
     /// Found frozen by a look, its own event was lost or never came: the time is unknown.
     Seen,
+}
+
+/// What told when a task froze, the best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FrozenClock {
+    /// It entered the refrigerator or the frozen trap.
+    Entry,
+    /// Its last switch.
+    Switch,
+    /// In place, when the freezer came to it.
+    Asked,
+    /// In place, at the latest when the write of the request ended.
+    WriteEnd,
 }
 
 /// Times of one task, `CLOCK_MONOTONIC` ns.
@@ -37,6 +51,15 @@ pub struct TaskTimeline {
     pub on_cpu_at: Option<u64>,
     /// Frozen.
     pub frozen_at: Option<u64>,
+    /// What told `frozen_at`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<FrozenClock>,
+    /// In the refrigerator or the frozen trap since then (needs fentry or kprobe).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entered_at: Option<u64>,
+    /// How long it was in there, ns, the times in which it has left (needs fexit, too).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refrigerated_ns: Option<u64>,
     /// How it came to be frozen; `None` while it is not.
     pub arrival: Option<Arrival>,
     /// Forked by or moved in from elsewhere after the request.
@@ -94,6 +117,9 @@ impl TaskTimeline {
             woken_at: None,
             on_cpu_at: None,
             frozen_at: None,
+            clock: None,
+            entered_at: None,
+            refrigerated_ns: None,
             arrival: None,
             late: false,
             joined: None,

@@ -38,6 +38,10 @@ pub struct Freezer {
     pub missing: Vec<Missing>,
 }
 
+/// The ways in which programs are attached, in the order in which they are shown.
+const WAYS: [&str; 9] =
+    ["tp_btf", "raw_tp", "tracepoint", "fentry", "kprobe.multi", "kprobe", "fexit", "iter", "perf"];
+
 impl Checkup {
     /// Of this kernel.
     #[must_use]
@@ -89,7 +93,7 @@ impl Freezer {
         match &self.programs {
             Some(programs) => {
                 text += &screen.field(2, "mode", &screen.good("bpf"));
-                for by in ["tp_btf", "fentry", "kprobe", "iter", "perf"] {
+                for by in WAYS {
                     let targets: Vec<&str> = programs
                         .iter()
                         .filter(|program| program.by == by)
@@ -131,7 +135,12 @@ mod tests {
         let mut checkup = Checkup::new("6.18.44".into(), "x86_64".into());
         let right = |capability, held| Right { capability, held, needed_for: "loading eBPF programs" };
         checkup.rights = Some(vec![right("CAP_BPF", false), right("CAP_PERFMON", true)]);
-        let programs = [("sched_switch", "tp_btf"), ("sched_waking", "tp_btf"), ("tasks", "iter")];
+        let programs = [
+            ("sched_switch", "tracepoint"),
+            ("sched_process_exit", "tracepoint"),
+            ("freeze_task", "kprobe.multi"),
+            ("tasks", "iter"),
+        ];
         let programs = programs.map(|(target, by)| Attached { target, by }).to_vec();
         checkup.freezers = vec![
             freezer(Hierarchy::V1, &["/sys/fs/cgroup/freezer", "/containers"], Some(programs)),

@@ -131,6 +131,9 @@ pub struct Document {
     /// The ancestor that asks for the freeze, where it is not the cgroup itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frozen_by_ancestor: Option<Name>,
+    /// `explain`: who asked for the freeze, where the command was there to see it; also for one that was over by its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_by: Option<Caller>,
     /// Request to the end, ns.
     pub elapsed_ns: u64,
     /// Tasks of the subtree, at the end of the session, before anything was restored.
@@ -189,6 +192,7 @@ impl Document {
             restored: false,
             already_frozen: false,
             frozen_by_ancestor: None,
+            requested_by: None,
             elapsed_ns: 0,
             tasks: Tasks::default(),
             observer: None,
@@ -243,6 +247,9 @@ pub struct TaskDetail {
     pub waited_for_cpu_ns: Option<u64>,
     /// On a CPU until frozen, ns.
     pub until_frozen_ns: Option<u64>,
+    /// How long it was in the refrigerator or the frozen trap, ns, where it has left it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refrigerated_ns: Option<u64>,
     /// Came after the request.
     pub late: bool,
 }
@@ -261,6 +268,7 @@ impl TaskDetail {
             until_woken_ns: stages.until_woken_ns,
             waited_for_cpu_ns: stages.waited_for_cpu_ns,
             until_frozen_ns: stages.until_frozen_ns,
+            refrigerated_ns: task.refrigerated_ns,
             late: task.late,
         }
     }

@@ -88,8 +88,9 @@ impl Screen {
     /// The same with a branch of a tree before the text.
     #[must_use]
     pub fn field_behind(self, indent: usize, label: &str, branch: &str, text: &str) -> String {
-        let head = format!("{:indent$}{}{branch}", "", self.faint(format_args!("{label:<LABEL$}")));
-        self.hang(&head, indent + LABEL + branch.chars().count(), text)
+        let width = LABEL.max(label.len() + 1);
+        let head = format!("{:indent$}{}{branch}", "", self.faint(format_args!("{label:<width$}")));
+        self.hang(&head, indent + width + branch.chars().count(), text)
     }
 
     /// `text` wrapped to the width behind `head`, which takes `column` columns; further lines under the first one's text.

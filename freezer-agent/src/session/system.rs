@@ -15,7 +15,7 @@ use crate::model::{
     Caller, Event, Hierarchy, SystemFreezes, SystemSession, TaskSnapshot, TaskState, TaskTimeline,
 };
 use crate::report::{ObserverMode, ObserverReport};
-use crate::source::{Observer, ObserverOptions, OpenFiles, Scope, Stacks, procfs};
+use crate::source::{Attached, Observer, ObserverOptions, OpenFiles, Scope, Stacks, procfs};
 
 /// `PF_SUSPEND_TASK` (include/linux/sched.h), the same from 5.10 to 7.3.
 const PF_SUSPEND_TASK: u64 = 0x8000_0000;
@@ -131,6 +131,12 @@ impl SystemWitness {
     /// The walk over open files; `None` where only /proc remains.
     fn open_files(&self) -> Option<OpenFiles> {
         self.observer.as_ref().map(Observer::open_files)
+    }
+
+    /// The programs at work.
+    #[must_use]
+    pub fn attached(&self) -> &[Attached] {
+        self.observer.as_ref().map_or(&[], Observer::attached)
     }
 
     /// What observed, and what it lost.

@@ -56,6 +56,19 @@ impl<'w> WatchedWait<'w> {
             // Without events a task that never ran cannot be told from one that did.
             session.write_ended(written.end_ns);
         }
+        Self::of(witness, session)
+    }
+
+    /// For a request that somebody else is to make.
+    pub fn awaiting(witness: &'w mut Witness, inside: Option<Vec<i32>>) -> Self {
+        let mut session = Session::awaited(witness.cgroup().hierarchy, witness.cgroup().id);
+        if let Some(inside) = inside {
+            session.were_inside(inside);
+        }
+        Self::of(witness, session)
+    }
+
+    fn of(witness: &'w mut Witness, session: Session) -> Self {
         Self {
             witness,
             session,

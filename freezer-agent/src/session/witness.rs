@@ -7,7 +7,7 @@ use crate::cgroupfs::Cgroup;
 use crate::host::{Missing, pids};
 use crate::model::{Event, Hierarchy, Session, TaskSnapshot};
 use crate::report::{ObserverMode, ObserverReport};
-use crate::source::{Observer, ObserverOptions, OpenFiles, Scope, Stacks, Watch, procfs};
+use crate::source::{Attached, Observer, ObserverOptions, OpenFiles, Scope, Stacks, Watch, procfs};
 
 /// What a session is observed with.
 pub struct Witness {
@@ -19,11 +19,19 @@ pub struct Witness {
 impl Witness {
     /// Loads the kernel side for `cgroup`; a refusal is kept, and /proc remains.
     pub fn new(cgroup: &Cgroup, log: bool) -> Self {
+        Self::load(cgroup, ObserverOptions { log, ..ObserverOptions::default() })
+    }
+
+    /// The same for a freeze by somebody else: who asks and how long it lasts is of interest, too.
+    pub fn of_others(cgroup: &Cgroup, log: bool) -> Self {
+        Self::load(cgroup, ObserverOptions { log, by_others: true, ..ObserverOptions::default() })
+    }
+
+    fn load(cgroup: &Cgroup, options: ObserverOptions) -> Self {
         if let Some(why) = pids::foreign_to_the_kernel() {
             return Self::without_bpf(cgroup, why);
         }
         let watch = Watch { hierarchy: cgroup.hierarchy, cgroup_id: cgroup.id };
-        let options = ObserverOptions { log, ..ObserverOptions::default() };
         match Observer::load(&watch, &options) {
             Ok(observer) => {
                 let mut missing = observer.missing().to_vec();
@@ -183,6 +191,11 @@ impl Witness {
         if !self.missing.contains(&missing) {
             self.missing.push(missing);
         }
+    }
+
+    /// The programs at work.
+    pub fn attached(&self) -> &[Attached] {
+        self.observer.as_ref().map_or(&[], Observer::attached)
     }
 
     /// What observed, and what it lost.

@@ -2,6 +2,7 @@
 
 mod counters;
 mod files;
+mod kprobe_multi;
 mod object;
 mod observer;
 pub mod procfs;

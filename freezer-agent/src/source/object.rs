@@ -17,7 +17,7 @@ use crate::{
     model::Hierarchy,
 };
 
-static OBJECT: &[u8] = include_bytes_aligned!("../../ebpf/freezer.bpf.o");
+pub(super) static OBJECT: &[u8] = include_bytes_aligned!("../../ebpf/freezer.bpf.o");
 
 /// `Level::Debug` of the kernel side's log macros; 0 leaves the log code out of the loaded programs altogether.
 const LOG_DEBUG: u8 = 4;
@@ -81,7 +81,7 @@ pub(super) fn open(target: Target<'_>, options: ObserverOptions) -> Result<Opene
         Target::Cgroup(Watch { hierarchy: Hierarchy::V1, .. }) if !offsets.has("CSS_SET_FREEZER") => {
             return Err(ObserverError::NoV1);
         }
-        Target::Cgroup(watch) => Plan::new(watch.hierarchy, &btf, &offsets),
+        Target::Cgroup(watch) => Plan::new(watch.hierarchy, options.by_others, &btf, &offsets),
         Target::System => Plan::system(&btf, &offsets),
     };
     let types = aya::Btf::parse(&btf.skeleton(), Endianness::default())

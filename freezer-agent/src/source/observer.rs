@@ -1,6 +1,6 @@
 //! What the agent watches a cgroup with: programs, ring, counters, snapshots, samples.
 
-use std::{io, sync::Arc};
+use std::{io, os::fd::OwnedFd, sync::Arc};
 
 use aya::{
     Ebpf, EbpfError,
@@ -25,7 +25,7 @@ use super::{
     counters::{self, Counters},
     files::OpenFiles,
     object::{self, Loaded, Opened, Shared, Target},
-    programs::{self, Attached, refusal},
+    programs::{self, Attached, Programs, refusal},
     snapshot::{Scope, SnapshotError, Snapshots, Stacks},
     symbols::{LazySymbols, SymbolsError},
 };
@@ -51,11 +51,14 @@ pub struct ObserverOptions {
     pub ring_bytes: u32,
     /// Debug lines of the kernel side, through the `log` crate. Costs nothing where not asked for.
     pub log: bool,
+    /// Also what is of interest in a freeze by somebody else, where that takes programs of its own: who asks, and how
+    /// long it lasts.
+    pub by_others: bool,
 }
 
 impl Default for ObserverOptions {
     fn default() -> Self {
-        Self { ring_bytes: 2 << 20, log: false }
+        Self { ring_bytes: 2 << 20, log: false, by_others: false }
     }
 }
 
@@ -122,6 +125,8 @@ pub struct Observer {
     attached: Vec<Attached>,
     missing: Vec<Missing>,
     samples: Vec<PerfEventLinkId>,
+    /// A link that aya knows nothing of.
+    _multi: Option<OwnedFd>,
     log: Option<EbpfLogger<&'static dyn log::Log>>,
 }
 
@@ -148,6 +153,7 @@ impl Observer {
             return Err(ObserverError::Rights(lacking.join(" and ")));
         }
         let Opened { mut ebpf, types, plan } = object::open(target, options)?;
+        let programs = Programs::attach(&mut ebpf, &types, &plan.wishes);
         let ring: RingBuf<_> = take(&mut ebpf, "EVENTS")?.try_into()?;
         let ring = watch_fd(ring)?;
         let counters = PerCpuArray::try_from(take(&mut ebpf, "COUNTERS")?)?;
@@ -155,13 +161,7 @@ impl Observer {
         let system = Array::try_from(take(&mut ebpf, "SYSTEM")?)?;
         // Absent when the map was optimised away: then there is nothing to read.
         let log = if options.log { EbpfLogger::init(&mut ebpf).ok() } else { None };
-        let (mut attached, mut missing) = (Vec::new(), plan.missing);
-        for wish in &plan.wishes {
-            match programs::attach(&mut ebpf, &types, wish) {
-                Ok(program) => attached.push(program),
-                Err(refused) => missing.push(refused),
-            }
-        }
+        let missing = plan.missing.into_iter().chain(programs.missing).collect();
         Ok(Self {
             loaded: Loaded { ebpf, types }.shared(),
             ring,
@@ -170,8 +170,9 @@ impl Observer {
             snapshots: Snapshots::new(request),
             system,
             symbols: LazySymbols::default(),
-            attached,
+            attached: programs.attached,
             missing,
+            _multi: programs.multi,
             samples: Vec::new(),
             log,
         })

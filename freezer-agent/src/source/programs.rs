@@ -1,17 +1,20 @@
 //! Programs, each loaded and attached on its own: a refusal is kept and shown, the rest go on.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use aya::{
     Btf, Ebpf,
-    programs::{BtfTracePoint, FEntry, KProbe, Program, ProgramError},
+    programs::{BtfTracePoint, FEntry, FExit, KProbe, Program, ProgramError, RawTracePoint, TracePoint},
 };
+use freezer_common::hook::Function;
 use nix::errno::Errno;
 use serde::Serialize;
 
+use super::kprobe_multi;
 use crate::host::{
     Missing,
-    plan::{Attach, Wish},
+    plan::{Attach, Classic, Wish},
     withheld,
 };
 
@@ -23,40 +26,136 @@ const KPROBES: &str = "/sys/bus/event_source/devices/kprobe/type";
 pub struct Attached {
     /// Tracepoint or function.
     pub target: &'static str,
-    /// `tp_btf`, `fentry` or `kprobe`.
+    /// `tp_btf`, `raw_tp`, `tracepoint`, `fentry`, `kprobe.multi`, `kprobe` or `fexit`.
     pub by: &'static str,
 }
 
-/// Loads and attaches one program, by what its plan says.
-pub(super) fn attach(ebpf: &mut Ebpf, types: &Btf, wish: &Wish) -> Result<Attached, Missing> {
-    let by = match wish.attach {
-        Attach::Tracepoint => tracepoint(ebpf, types, wish.target)
-            .map(|()| "tp_btf")
-            .map_err(|error| missing(wish.target.to_owned(), refusal(&error), wish.lost)),
-        Attach::Function => function(ebpf, types, wish),
-    }?;
-    Ok(Attached { target: wish.target, by })
+/// What came of a plan.
+#[derive(Default)]
+pub(super) struct Programs {
+    pub attached: Vec<Attached>,
+    pub missing: Vec<Missing>,
+    /// Keeps what is attached by it attached.
+    pub multi: Option<OwnedFd>,
 }
 
-/// fentry costs least; kprobes exist on kernels that refuse it.
-fn function(ebpf: &mut Ebpf, types: &Btf, wish: &Wish) -> Result<&'static str, Missing> {
-    let Err(fentry) = fentry(ebpf, types, wish.target) else { return Ok("fentry") };
-    // Verifying a program that can never be attached would cost a millisecond.
-    let kprobe = if Path::new(KPROBES).exists() {
-        let Err(kprobe) = kprobe(ebpf, wish.target) else { return Ok("kprobe") };
-        refusal(&kprobe)
-    } else {
-        "this kernel has none".to_owned()
-    };
-    let why = format!("fentry: {}, kprobe: {kprobe}", refusal(&fentry));
-    Err(missing(wish.target.to_owned(), why, wish.lost))
+/// A function that fentry was refused for, and why.
+struct Refused<'w> {
+    wish: &'w Wish,
+    function: Function,
+    fentry: String,
 }
 
-fn tracepoint(ebpf: &mut Ebpf, types: &Btf, target: &str) -> Result<(), ProgramError> {
+impl Programs {
+    /// Loads and attaches what is wished for, each by the best way there is.
+    pub fn attach(ebpf: &mut Ebpf, types: &Btf, wishes: &[Wish]) -> Self {
+        let mut programs = Self::default();
+        let mut refused = Vec::new();
+        for wish in wishes {
+            match wish.attach {
+                Attach::Tracepoint(classic) => programs.tracepoint(ebpf, types, wish, classic),
+                Attach::Function(function) => match fentry(ebpf, types, wish.target) {
+                    Ok(()) => programs.add(wish, "fentry"),
+                    Err(error) => refused.push(Refused { wish, function, fentry: refusal(&error) }),
+                },
+                Attach::Return(_) => match fexit(ebpf, types, wish.target) {
+                    Ok(()) => programs.add(wish, "fexit"),
+                    Err(error) => programs.missing.push(Missing {
+                        what: format!("return of {}", wish.target),
+                        why: format!("fexit: {}", refusal(&error)),
+                        lost: wish.lost.to_owned(),
+                    }),
+                },
+            }
+        }
+        if !refused.is_empty() {
+            programs.by_kprobes(ebpf, &refused);
+        }
+        programs
+    }
+
+    /// A raw tracepoint gives the same for a little more time; a classic one costs more and gives less.
+    fn tracepoint(&mut self, ebpf: &mut Ebpf, types: &Btf, wish: &Wish, classic: Classic) {
+        let Err(tp_btf) = typed(ebpf, types, wish.target) else { return self.add(wish, "tp_btf") };
+        let Err(raw) = raw(ebpf, wish.target) else { return self.add(wish, "raw_tp") };
+        let mut why = format!("tp_btf: {}, raw_tp: {}", refusal(&tp_btf), refusal(&raw));
+        match classic {
+            Classic::Nothing => why += ", tracepoint: it does not tell whose task it is",
+            Classic::Whole | Classic::Less(_) => match self::classic(ebpf, wish.target) {
+                Ok(()) => {
+                    self.add(wish, "tracepoint");
+                    if let Classic::Less(lost) = classic {
+                        let what = format!("all of {}", wish.target);
+                        self.missing.push(Missing { what, why, lost: lost.to_owned() });
+                    }
+                    return;
+                }
+                Err(error) => why += &format!(", tracepoint: {}", refusal(&error)),
+            },
+        }
+        self.miss(wish, why);
+    }
+
+    /// Kprobes exist on kernels that refuse fentry: one for all functions costs less, and takes newer kernels.
+    fn by_kprobes(&mut self, ebpf: &mut Ebpf, refused: &[Refused<'_>]) {
+        // Verifying programs that can never be attached would cost milliseconds.
+        if !Path::new(KPROBES).exists() {
+            for Refused { wish, fentry, .. } in refused {
+                self.miss(wish, format!("fentry: {fentry}, kprobe: this kernel has none"));
+            }
+            return;
+        }
+        let functions: Vec<Function> = refused.iter().map(|refused| refused.function).collect();
+        let multi = match kprobe_multi::attach(ebpf, &functions) {
+            Ok(link) => {
+                self.multi = Some(link);
+                for refused in refused {
+                    self.add(refused.wish, "kprobe.multi");
+                }
+                return;
+            }
+            Err(error) => errno(&error),
+        };
+        for Refused { wish, fentry, .. } in refused {
+            match kprobe(ebpf, wish.target) {
+                Ok(()) => self.add(wish, "kprobe"),
+                Err(error) => {
+                    let kprobe = refusal(&error);
+                    self.miss(wish, format!("fentry: {fentry}, kprobe.multi: {multi}, kprobe: {kprobe}"));
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, wish: &Wish, by: &'static str) {
+        self.attached.push(Attached { target: wish.target, by });
+    }
+
+    fn miss(&mut self, wish: &Wish, why: String) {
+        self.missing.push(Missing { what: wish.target.to_owned(), why, lost: wish.lost.to_owned() });
+    }
+}
+
+fn typed(ebpf: &mut Ebpf, types: &Btf, target: &str) -> Result<(), ProgramError> {
     refuse("tp_btf")?;
     let program: &mut BtfTracePoint = program(ebpf, target)?.try_into()?;
     program.load(target, types)?;
     program.attach().map(drop)
+}
+
+fn raw(ebpf: &mut Ebpf, target: &str) -> Result<(), ProgramError> {
+    refuse("raw_tp")?;
+    let program: &mut RawTracePoint = program(ebpf, &format!("raw_{target}"))?.try_into()?;
+    program.load()?;
+    program.attach(target).map(drop)
+}
+
+fn classic(ebpf: &mut Ebpf, target: &str) -> Result<(), ProgramError> {
+    refuse("tracepoint")?;
+    let program: &mut TracePoint = program(ebpf, &format!("classic_{target}"))?.try_into()?;
+    program.load()?;
+    let category = target.split('_').next().unwrap_or_default();
+    program.attach(category, target).map(drop)
 }
 
 fn fentry(ebpf: &mut Ebpf, types: &Btf, target: &str) -> Result<(), ProgramError> {
@@ -67,12 +166,17 @@ fn fentry(ebpf: &mut Ebpf, types: &Btf, target: &str) -> Result<(), ProgramError
     program.attach().map(drop)
 }
 
+fn fexit(ebpf: &mut Ebpf, types: &Btf, target: &str) -> Result<(), ProgramError> {
+    refuse("fexit")?;
+    let program: &mut FExit =
+        program(ebpf, &format!("fexit_{}", target.trim_start_matches('_')))?.try_into()?;
+    program.load(target, types)?;
+    program.attach().map(drop)
+}
+
 fn kprobe(ebpf: &mut Ebpf, target: &str) -> Result<(), ProgramError> {
     refuse("kprobe")?;
-    if cfg!(not(target_arch = "x86_64")) {
-        let why = "the object's kprobes read the registers of x86_64";
-        return Err(ProgramError::IOError(std::io::Error::other(why)));
-    }
+    kprobe_multi::registers().map_err(ProgramError::IOError)?;
     let program: &mut KProbe =
         program(ebpf, &format!("kprobe_{}", target.trim_start_matches('_')))?.try_into()?;
     program.load()?;
@@ -87,10 +191,6 @@ pub(super) fn refuse(way: &str) -> Result<(), ProgramError> {
 /// A program of the object by the name of its function.
 pub(super) fn program<'e>(ebpf: &'e mut Ebpf, name: &str) -> Result<&'e mut Program, ProgramError> {
     ebpf.program_mut(name).ok_or_else(|| ProgramError::InvalidName { name: name.to_owned() })
-}
-
-fn missing(what: String, why: String, lost: &str) -> Missing {
-    Missing { what, why, lost: lost.to_owned() }
 }
 
 /// The kernel's answer in a few words: `EPERM at load`.

@@ -1,6 +1,6 @@
 //! Cgroups: v2's freeze, thaw and notification, and tasks moved between cgroups of either hierarchy.
 
-use aya_ebpf::{EbpfContext as _, macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{EbpfContext, programs::BtfTracePointContext};
 use aya_log_ebpf::debug;
 use freezer_common::{
     event::{Asked, Attach, Kind, NotifyFrozen},
@@ -17,42 +17,44 @@ use crate::{
     },
 };
 
-/// `cgroup_freeze(cgrp, path)`, in the writer's context, once per descendant.
-#[btf_tracepoint(function = "cgroup_freeze")]
-pub fn cgroup_freeze(ctx: BtfTracePointContext) -> i32 {
-    // SAFETY: argument 0 is the cgroup.
-    unsafe { asked(&ctx, Hook::CgroupFreeze, Kind::FreezeAsked, ctx.arg(0)) };
-    0
+tracepoints! {
+    /// `cgroup_freeze(cgrp, path)`, in the writer's context, once per descendant.
+    "cgroup_freeze" as cgroup_freeze, raw_cgroup_freeze,
+    |ctx| asked(ctx, Hook::CgroupFreeze, Kind::FreezeAsked, ctx.arg(0))
 }
 
-/// `cgroup_unfreeze(cgrp, path)`, in the writer's context, once per descendant.
-#[btf_tracepoint(function = "cgroup_unfreeze")]
-pub fn cgroup_unfreeze(ctx: BtfTracePointContext) -> i32 {
-    // SAFETY: argument 0 is the cgroup.
-    unsafe { asked(&ctx, Hook::CgroupUnfreeze, Kind::ThawAsked, ctx.arg(0)) };
-    0
+tracepoints! {
+    /// `cgroup_unfreeze(cgrp, path)`, in the writer's context, once per descendant.
+    "cgroup_unfreeze" as cgroup_unfreeze, raw_cgroup_unfreeze,
+    |ctx| asked(ctx, Hook::CgroupUnfreeze, Kind::ThawAsked, ctx.arg(0))
 }
 
+/// The current task asks a cgroup to freeze or thaw.
 #[inline(always)]
-unsafe fn asked(ctx: &BtfTracePointContext, hook: Hook, kind: Kind, whom: Kernel) {
-    // SAFETY: `whom` is a v2 cgroup read through the helper that refuses bad addresses.
+pub unsafe fn asked(ctx: &impl EbpfContext, hook: Hook, kind: Kind, whom: Kernel) {
+    // SAFETY: `whom` is a cgroup of the watched hierarchy, read through the helper that refuses bad addresses.
     unsafe {
         if !emit::admit(hook, filter::subtree::<Raw>(whom)) {
             return;
         }
         let Some(id) = cgroup::id::<Raw>(whom) else { return emit::failed(hook) };
-        let by = ctx.pid().cast_signed();
-        emit::send(hook, Asked { header: emit::header(kind), cgroup: id, by, reserved: 0 });
-        debug!(ctx, "task {} asked cgroup {} to freeze or thaw", by, id);
+        tell_asked(ctx, hook, kind, id);
     }
 }
 
-/// `cgroup_notify_frozen(cgrp, path, frozen)`
-#[btf_tracepoint(function = "cgroup_notify_frozen")]
-pub fn cgroup_notify_frozen(ctx: BtfTracePointContext) -> i32 {
-    // SAFETY: argument 0 is the cgroup, argument 2 an int.
-    unsafe { notified(&ctx, ctx.arg(0), ctx.arg(2)) };
-    0
+/// The current task asks a watched cgroup.
+#[inline(always)]
+pub fn tell_asked(ctx: &impl EbpfContext, hook: Hook, kind: Kind, id: u64) {
+    let (tid, tgid) = (ctx.pid().cast_signed(), ctx.tgid().cast_signed());
+    let comm = ctx.command().unwrap_or_default();
+    emit::send(hook, Asked { header: emit::header(kind), cgroup: id, tid, tgid, comm });
+    debug!(ctx, "task {} asked cgroup {} to freeze or thaw", tid, id);
+}
+
+tracepoints! {
+    /// `cgroup_notify_frozen(cgrp, path, frozen)`
+    "cgroup_notify_frozen" as cgroup_notify_frozen, raw_cgroup_notify_frozen,
+    |ctx| notified(ctx, ctx.arg(0), ctx.arg(2))
 }
 
 #[inline(always)]
@@ -63,19 +65,23 @@ unsafe fn notified(ctx: &BtfTracePointContext, whom: Kernel, frozen: i32) {
             return;
         }
         let Some(id) = cgroup::id::<Raw>(whom) else { return emit::failed(Hook::CgroupNotifyFrozen) };
-        let header = emit::header(Kind::NotifyFrozen);
-        let frozen = u32::from(frozen != 0);
-        emit::send(Hook::CgroupNotifyFrozen, NotifyFrozen { header, cgroup: id, frozen, reserved: 0 });
-        debug!(ctx, "cgroup {} notified: frozen {}", id, frozen);
+        tell_notified(ctx, id, frozen);
     }
 }
 
-/// `cgroup_attach_task(dst_cgrp, path, task, threadgroup)`, after the move; once for a whole process.
-#[btf_tracepoint(function = "cgroup_attach_task")]
-pub fn cgroup_attach_task(ctx: BtfTracePointContext) -> i32 {
-    // SAFETY: argument 0 is the destination, argument 2 the task.
-    unsafe { attached(&ctx, ctx.arg(0), ctx.arg(2)) };
-    0
+/// A watched cgroup is frozen, or not any more.
+#[inline(always)]
+pub fn tell_notified(ctx: &impl EbpfContext, id: u64, frozen: i32) {
+    let header = emit::header(Kind::NotifyFrozen);
+    let frozen = u32::from(frozen != 0);
+    emit::send(Hook::CgroupNotifyFrozen, NotifyFrozen { header, cgroup: id, frozen, reserved: 0 });
+    debug!(ctx, "cgroup {} notified: frozen {}", id, frozen);
+}
+
+tracepoints! {
+    /// `cgroup_attach_task(dst_cgrp, path, task, threadgroup)`, after the move; once for a whole process.
+    "cgroup_attach_task" as cgroup_attach_task, raw_cgroup_attach_task,
+    |ctx| attached(ctx, ctx.arg(0), ctx.arg(2))
 }
 
 #[inline(always)]
@@ -97,9 +103,9 @@ unsafe fn attached(ctx: &BtfTracePointContext, to: Kernel, who: Kernel) {
         }
         let into = u32::from(matches!(filter::subtree::<Raw>(to), Watched::Inside));
         emit::admit(Hook::CgroupAttach, Watched::Inside);
-        let (Some(id), Some(tid)) = (cgroup::id::<Raw>(to), task::tid::<Raw>(who)) else {
-            return emit::failed(Hook::CgroupAttach);
-        };
+        // One after the other, for the same reason.
+        let Some(id) = cgroup::id::<Raw>(to) else { return emit::failed(Hook::CgroupAttach) };
+        let Some(tid) = task::tid::<Raw>(who) else { return emit::failed(Hook::CgroupAttach) };
         emit::send(Hook::CgroupAttach, Attach { header: emit::header(Kind::Attach), to: id, tid, into });
         debug!(ctx, "task {} was moved to cgroup {}", tid, id);
     }

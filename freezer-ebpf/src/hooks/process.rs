@@ -1,6 +1,6 @@
 //! Processes that come, change and go.
 
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{EbpfContext, programs::BtfTracePointContext};
 use aya_log_ebpf::debug;
 use freezer_common::{
     event::{Exec, Fork, Kind, Task},
@@ -15,12 +15,9 @@ use crate::{
     },
 };
 
-/// `sched_process_fork(parent, child)`: the child has its cgroup already.
-#[btf_tracepoint(function = "sched_process_fork")]
-pub fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
-    // SAFETY: arguments 0 and 1 are the parent and the child.
-    unsafe { forked(&ctx, ctx.arg(0), ctx.arg(1)) };
-    0
+tracepoints! {
+    /// `sched_process_fork(parent, child)`: the child has its cgroup already.
+    "sched_process_fork" as sched_process_fork, raw_sched_process_fork, |ctx| forked(ctx, ctx.arg(0), ctx.arg(1))
 }
 
 #[inline(always)]
@@ -40,16 +37,14 @@ unsafe fn forked(ctx: &BtfTracePointContext, parent: Kernel, child: Kernel) {
     }
 }
 
-/// `sched_process_exec(p, old_pid, bprm)`
-#[btf_tracepoint(function = "sched_process_exec")]
-pub fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
-    // SAFETY: argument 0 is the task.
-    unsafe { executed(&ctx, ctx.arg(0)) };
-    0
+tracepoints! {
+    /// `sched_process_exec(p, old_pid, bprm)`
+    "sched_process_exec" as sched_process_exec, raw_sched_process_exec, |ctx| executed(ctx, ctx.arg(0))
 }
 
+/// `who` has executed a program.
 #[inline(always)]
-unsafe fn executed(ctx: &BtfTracePointContext, who: Kernel) {
+pub unsafe fn executed(ctx: &impl EbpfContext, who: Kernel) {
     // SAFETY: `who` is a task read through the helper that refuses bad addresses.
     unsafe {
         if !emit::admit(Hook::Exec, filter::task::<Raw>(who)) {
@@ -62,16 +57,14 @@ unsafe fn executed(ctx: &BtfTracePointContext, who: Kernel) {
     }
 }
 
-/// `sched_process_exit(p[, group_dead])`
-#[btf_tracepoint(function = "sched_process_exit")]
-pub fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
-    // SAFETY: argument 0 is the task.
-    unsafe { exited(&ctx, ctx.arg(0)) };
-    0
+tracepoints! {
+    /// `sched_process_exit(p[, group_dead])`
+    "sched_process_exit" as sched_process_exit, raw_sched_process_exit, |ctx| exited(ctx, ctx.arg(0))
 }
 
+/// `who` begins to exit.
 #[inline(always)]
-unsafe fn exited(ctx: &BtfTracePointContext, who: Kernel) {
+pub unsafe fn exited(ctx: &impl EbpfContext, who: Kernel) {
     // SAFETY: `who` is a task read through the helper that refuses bad addresses.
     unsafe {
         if !emit::admit(Hook::Exit, filter::task::<Raw>(who)) {

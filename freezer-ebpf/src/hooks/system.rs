@@ -60,7 +60,7 @@ pub fn kprobe_thaw_processes(_ctx: ProbeContext) -> u32 {
 }
 
 #[inline(always)]
-fn kernel_threads_next() {
+pub fn kernel_threads_next() {
     let Some(freeze) = SYSTEM.get_ptr_mut(0) else { return };
     // SAFETY: the slot is there for as long as the program, and only the one task that freezes the system writes to it.
     unsafe {
@@ -70,7 +70,7 @@ fn kernel_threads_next() {
 }
 
 #[inline(always)]
-fn thawed() {
+pub fn thawed() {
     let Some(freeze) = SYSTEM.get_ptr_mut(0) else { return };
     // SAFETY: as above.
     unsafe {

@@ -23,6 +23,8 @@ globals! {
     /// The pointer to the freezer's state in `css_set->subsys`.
     CSS_SET_FREEZER,
     CSS_SET_DFL_CGRP, CSS_CGROUP,
+    /// `freezer->css.cgroup` of v1's `struct freezer`.
+    FREEZER_CGROUP,
     /// `cgroup->self.parent`
     CGROUP_PARENT,
     CGROUP_ROOT, CGROUP_KN, KN_ID,
@@ -34,6 +36,9 @@ globals! {
     WAITER_TASK,
     RWSEM_WAITER_TYPE,
     FILE_INODE, FILE_PRIVATE, INODE_RDEV, INODE_PRIVATE,
+    /// In the records of classic tracepoints: `sched_switch`, `sched_process_fork`, `cgroup_freeze` and
+    /// `cgroup_unfreeze`, `cgroup_notify_frozen`.
+    RECORD_PREV_STATE, RECORD_CHILD_PID, RECORD_CGROUP_ID, RECORD_NOTIFY_ID, RECORD_NOTIFY_VAL,
 }
 
 /// Mask of the v2 `frozen` bit in its byte.

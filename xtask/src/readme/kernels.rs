@@ -2,6 +2,7 @@
 
 use crate::vm::Layout;
 use crate::vm::expected::Table;
+use crate::vm::findings::PATHS;
 use crate::vm::kernel::SERIES;
 use crate::vm::recorded::{self, Record};
 
@@ -31,11 +32,9 @@ fn row(record: &Record, layout: Layout, freezer: &str) -> String {
     let release = record.release.split("-cloud").next().unwrap_or_default();
     let checks = of_all(record, "selftests", "selftests missing");
     let cases = of_all(record, &format!("lab {freezer}"), "lab missing");
-    let paths = ["tp_btf", "fentry", "kprobe", "iter", "perf"].into_iter().filter_map(|path| {
-        match value(&format!("{freezer} {path}")) {
-            "" => None,
-            targets => Some(format!("{} {path}", names(targets))),
-        }
+    let paths = PATHS.iter().filter_map(|path| match value(&format!("{freezer} {path}")) {
+        "" => None,
+        targets => Some(format!("{} {path}", names(targets))),
     });
     let paths = paths.collect::<Vec<_>>().join(", ");
     let without = match value(&format!("{freezer} without")) {

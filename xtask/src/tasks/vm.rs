@@ -42,7 +42,8 @@ cargo xtask vm COMMAND
 qemu and xz are installed if they are missing (packages qemu-system-x86 and xz-utils); kernels come from the Debian mirror that
 apt uses here, signature and checksums checked by apt, and stay in ~/.cache/freezer-agent ($FREEZER_AGENT_CACHE).
 
-In a guest: freezer-agent, freezer-lab, freezer-demo, freezer-bench, tests/kernel_selftests, tests/kernel_suspend, busybox, mkfs.ext4.
+In a guest: freezer-agent, freezer-lab, freezer-demo, freezer-bench, tests/kernel_selftests, tests/kernel_suspend,
+tests/kernel_requests, busybox, mkfs.ext4.
 ";
 
 pub fn run(arguments: &mut Parser) -> anyhow::Result<ExitCode> {

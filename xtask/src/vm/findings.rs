@@ -2,6 +2,7 @@
 
 use super::Layout;
 use super::extent::Extent;
+use super::programs::TESTS;
 
 /// One thing looked at, and what came of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,7 +24,7 @@ pub enum Part {
     Doctor,
     /// `freezer-lab all`: stuck freezes explained.
     Lab,
-    /// The kernel's own checklist, through the agent.
+    /// The kernel's own checklist, through the agent, and what else is asked of each kernel ([`TESTS`]).
     Selftests,
     /// The first two once more for each way of the kernel that is withheld ([`WITHHELD`]).
     Paths,
@@ -64,32 +65,55 @@ impl Part {
             Part::Doctor => "freezer-agent doctor".to_owned(),
             Part::Lab => extent.lab(layout),
             Part::Selftests => {
-                "tests/kernel_selftests --test-threads=1; tests/kernel_suspend --test-threads=1".to_owned()
+                let each: Vec<_> = TESTS
+                    .iter()
+                    .map(|(test, which)| format!("tests/{test} --test-threads=1 {which}"))
+                    .collect();
+                each.join("; ")
             }
             Part::Paths => {
-                let each: Vec<_> = WITHHELD.iter().map(|ways| Self::without(ways, layout)).collect();
+                let each: Vec<_> = WITHHELD.iter().map(|without| without.command(layout)).collect();
                 each.join("; ")
             }
         }
     }
 }
 
-impl Part {
-    /// The agent without some ways of the kernel (`freezer-agent/src/host/withheld.rs`): what it has left, and whether it
-    /// still tells a blocker from a frozen task.
-    fn without(ways: &str, layout: Layout) -> String {
-        let hierarchy = if layout == Layout::Hybrid { "v1" } else { "v2" };
-        let lab = format!(
-            "freezer-lab all --once --hierarchy {hierarchy} --only fuse-server-inside --only sleepers"
-        );
-        format!(
-            "printf '\\036without {ways}\\n'; export FREEZER_AGENT_WITHOUT={ways}; freezer-agent doctor; {lab}"
-        )
-    }
+/// Ways of the kernel that the agent does without (`freezer-agent/src/host/withheld.rs`): what it has left, and where that
+/// is another kind of knowledge, whether it still tells a blocker from a frozen task.
+struct Without {
+    ways: &'static str,
+    lab: bool,
 }
 
 /// What is withheld in turn: each leaves the agent the next best way.
-const WITHHELD: &[&str] = &["fentry", "fentry,kprobe", "iter", "tp_btf,fentry,kprobe", "btf", "bpf"];
+const WITHHELD: [Without; 9] = [
+    Without { ways: "fentry,fexit", lab: true },
+    Without { ways: "fentry,fexit,kprobe.multi", lab: false },
+    Without { ways: "fentry,fexit,kprobe.multi,kprobe", lab: false },
+    Without { ways: "tp_btf", lab: false },
+    Without { ways: "tp_btf,raw_tp", lab: true },
+    Without { ways: "tp_btf,raw_tp,tracepoint,fentry,fexit,kprobe.multi,kprobe", lab: true },
+    Without { ways: "iter", lab: true },
+    Without { ways: "btf", lab: true },
+    Without { ways: "bpf", lab: true },
+];
+
+impl Without {
+    fn command(&self, layout: Layout) -> String {
+        let Self { ways, lab } = self;
+        let mut command = format!(
+            "printf '\\036without {ways}\\n'; export FREEZER_AGENT_WITHOUT={ways}; freezer-agent doctor"
+        );
+        if *lab {
+            let hierarchy = if layout == Layout::Hybrid { "v1" } else { "v2" };
+            command += &format!(
+                "; freezer-lab all --once --hierarchy {hierarchy} --only fuse-server-inside --only sleepers"
+            );
+        }
+        command
+    }
+}
 
 impl Outcome {
     /// As in the table of expectations.
@@ -182,7 +206,8 @@ fn doctor(text: &str) -> Vec<Finding> {
 }
 
 /// The ways in which programs are attached, as `doctor` prints them.
-pub const PATHS: &[&str] = &["tp_btf", "fentry", "kprobe", "iter", "perf"];
+pub const PATHS: &[&str] =
+    &["tp_btf", "raw_tp", "tracepoint", "fentry", "kprobe.multi", "kprobe", "fexit", "iter", "perf"];
 
 /// The lines with those below them that go on with the same value, which stand deeper than any key.
 fn fields(text: &str) -> Vec<String> {

@@ -7,7 +7,7 @@ pub mod base;
 mod cpio;
 pub mod expected;
 pub mod extent;
-mod findings;
+pub mod findings;
 pub mod guest;
 pub mod initramfs;
 pub mod kernel;

@@ -16,8 +16,9 @@ const PROFILE: &str = "guest";
 /// Programs of the lab and the agent, as they are called in a guest.
 const PROGRAMS: &[&str] = &["freezer-agent", "freezer-lab", "freezer-demo", "freezer-bench"];
 
-/// Test files of the lab that run in guests.
-const TESTS: &[&str] = &["kernel_selftests", "kernel_suspend"];
+/// Test files of the lab that run in guests, and which of their tests, where not all are about the kernel.
+pub const TESTS: &[(&str, &str)] =
+    &[("kernel_selftests", ""), ("kernel_suspend", ""), ("kernel_requests", "who_asks")];
 
 /// Name below `/vm/bin`, and the file.
 pub type Program = (String, PathBuf);
@@ -30,12 +31,14 @@ pub fn build(machine: Machine, log: &Log) -> anyhow::Result<Vec<Program>> {
     let mut programs: Vec<_> = PROGRAMS.iter().map(|&name| (name.to_owned(), folder.join(name))).collect();
 
     let mut tests = cargo("test")?;
-    tests.args(["--no-run", "--message-format=json"]).args(TESTS.iter().flat_map(|name| ["--test", name]));
+    tests
+        .args(["--no-run", "--message-format=json"])
+        .args(TESTS.iter().flat_map(|(name, _)| ["--test", name]));
     let output =
         tests.stdin(Stdio::null()).stderr(log.handle()?).output().context("could not start cargo")?;
     ensure!(output.status.success(), "the tests could not be built");
     let messages = String::from_utf8_lossy(&output.stdout);
-    for name in TESTS {
+    for (name, _) in TESTS {
         let file =
             executable(&messages, name).with_context(|| format!("cargo names no program for {name}"))?;
         programs.push((format!("tests/{name}"), file));

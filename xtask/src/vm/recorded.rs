@@ -70,11 +70,13 @@ impl Record {
         }
     }
 
-    /// What is left without each way that was withheld; of the tracepoints, which it has all or none of, the first.
+    /// What is left without each way that was withheld; of the tracepoints, of which it has all or none that can be had that
+    /// way, the first.
     fn add_paths(&mut self, findings: &[&Finding]) {
         for finding in findings.iter().filter(|finding| finding.part == Part::Paths) {
             let Some((ways, name)) = finding.name.split_once(": ") else { continue };
-            if name.contains(" tp_btf ") && !name.ends_with(" sched_switch") {
+            let tracepoint = [" tp_btf ", " raw_tp ", " tracepoint "].iter().any(|way| name.contains(way));
+            if tracepoint && !name.ends_with(" sched_switch") {
                 continue;
             }
             let name = match finding.outcome {

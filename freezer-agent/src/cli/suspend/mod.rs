@@ -15,10 +15,10 @@ use super::exit::Failure;
 use super::output;
 use crate::control::system::kernel_limit;
 use crate::explain::slow::{Seen, slow};
-use crate::model::FreezerState;
+use crate::model::{FreezerState, Latency};
 use crate::report::{Document, Outcome, SystemFreeze, TaskDetail, json};
-use crate::session::Samples;
 use crate::session::system::{Past, SystemWitness};
+use crate::session::{Samples, clock};
 
 /// The freeze of the whole system, for suspend and hibernation: watch, explain, try
 ///
@@ -70,7 +70,8 @@ fn report(past: &Past, outcome: Outcome, slow_ns: u64, witness: &SystemWitness) 
     document.tasks = crate::control::TaskCount { total, at_least: total, at_most: total }.into();
     let session = freeze.session();
     let frozen = (outcome == Outcome::Frozen).then_some(document.elapsed_ns);
-    document.latency = Some(session.latency(frozen));
+    let clock = clock(witness.attached(), session, false);
+    document.latency = Some(Latency { clock, ..session.latency(frozen) });
     let timelines: Vec<_> = session.timelines().into_iter().filter(|task| !task.gone).collect();
     document.tasks_detail = timelines.iter().map(|task| TaskDetail::of(task, requested_at)).collect();
     if outcome == Outcome::TimedOut {

@@ -2,7 +2,7 @@
 
 use super::NAMED;
 use crate::model::units::{count, duration};
-use crate::model::{Arrival, Latency};
+use crate::model::{Arrival, Latency, LatencyClock};
 use crate::report::document::TaskDetail;
 use crate::report::histogram;
 use crate::report::style::Screen;
@@ -22,8 +22,19 @@ pub fn render(latency: &Latency, tasks: &[TaskDetail], screen: Screen) -> String
     );
     text += &histogram::render(&latency.histogram);
     text += &slowest(tasks, screen);
-    text += &without_own_time(tasks);
+    text += &without_own_time(&latency.clock, tasks);
+    text += &clock(&latency.clock, screen);
     text
+}
+
+/// Nothing where each task's being asked is told, the sharpest that there is.
+fn clock(clock: &LatencyClock, screen: Screen) -> String {
+    if clock.asked.is_some() || clock.frozen.is_empty() {
+        return String::new();
+    }
+    let frozen: Vec<&str> = clock.frozen.iter().map(|frozen| frozen.by.as_str()).collect();
+    let text = format!("request: {}; frozen: {}", clock.requested, frozen.join(", "));
+    format!("\n{}", screen.field(0, "clock", &text))
 }
 
 fn slowest(tasks: &[TaskDetail], screen: Screen) -> String {
@@ -55,14 +66,17 @@ fn slowest(tasks: &[TaskDetail], screen: Screen) -> String {
     text
 }
 
-fn without_own_time(tasks: &[TaskDetail]) -> String {
+fn without_own_time(clock: &LatencyClock, tasks: &[TaskDetail]) -> String {
     let number = |arrival| tasks.iter().filter(|task| task.arrival == Some(arrival)).count();
     let mut text = String::new();
     let in_place = number(Arrival::InPlace);
     if in_place > 0 {
+        let by_program =
+            clock.asked.is_some() && clock.frozen.iter().all(|frozen| frozen.by != LatencyClock::WRITE_END);
+        let counted = if by_program { "when the freezer came to it" } else { "at the end of its write" };
+        let number = count(in_place, "task");
         text += &format!(
-            "\n{} frozen in place by the request itself, without running: counted at the end of its write\n",
-            count(in_place, "task")
+            "\n{number} frozen in place by the request itself, without running: counted {counted}\n"
         );
     }
     let before = number(Arrival::Before);

@@ -57,6 +57,15 @@ fn headline(document: &Document, screen: Screen) -> String {
     if let Some(ancestor) = &document.frozen_by_ancestor {
         text += &screen.field(0, "", &format!("asked for by its ancestor {ancestor}"));
     }
+    if let Some(by) = &document.requested_by {
+        let elapsed = duration(document.elapsed_ns);
+        let when = match document.outcome {
+            Outcome::Freezing => format!(", {elapsed} ago"),
+            Outcome::Thawed => format!(" before, and taken back after {elapsed}"),
+            _ => String::new(),
+        };
+        text += &screen.field(0, "", &format!("asked for by {} (pid {}){when}", by.comm, by.pid));
+    }
     if let Some(freeze) = &document.suspend {
         text += &system::told(freeze, document, screen);
     }

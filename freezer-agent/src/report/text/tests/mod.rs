@@ -5,7 +5,9 @@ mod sections;
 use super::render;
 use crate::control::TaskCount;
 use crate::explain::{Blocker, Cause, Certainty, Evidence, WaitsFor};
-use crate::model::{Arrival, Caller, FreezerState, Hierarchy, Latency, Name, TaskState};
+use crate::model::{
+    Arrival, Caller, FreezerState, FrozenBy, Hierarchy, Latency, LatencyClock, Name, TaskState,
+};
 use crate::report::{
     Document, ObserverMode, ObserverReport, Outcome, Screen, SystemFreeze, TaskDetail, Tasks, UnknownTask,
 };
@@ -77,13 +79,17 @@ fn detail(tid: i32, frozen_after_ns: u64, arrival: Arrival) -> TaskDetail {
         until_woken_ns: Some(8_000),
         waited_for_cpu_ns: Some(frozen_after_ns.saturating_sub(48_000)),
         until_frozen_ns: Some(40_000),
+        refrigerated_ns: None,
         late: false,
     }
 }
 
 fn with_latency(mut document: Document) -> Document {
     let times = [(4705, 1_200_000), (4702, 41_000), (4703, 310_000)];
-    document.latency = Some(Latency::of(&times, None));
+    let by = |by: &str, tasks| FrozenBy { by: by.to_owned(), tasks };
+    let frozen = vec![by("tp_btf sched_switch", 3), by("end of the write", 1)];
+    let clock = LatencyClock { requested: "write".to_owned(), asked: None, frozen };
+    document.latency = Some(Latency { clock, ..Latency::of(&times, None) });
     document.tasks_detail = times.iter().map(|&(tid, ns)| detail(tid, ns, Arrival::Entered)).collect();
     document.tasks_detail.push(detail(4709, 99_000, Arrival::InPlace));
     document
@@ -95,6 +101,27 @@ fn a_timed_out_freeze_names_the_blocker_and_the_way_out() {
     document.restored = true;
     document.blockers = vec![blocker(4711)];
     insta::assert_snapshot!(render(&document, wide()));
+}
+
+#[test]
+fn who_asked_for_the_freeze_is_named_with_how_long_ago_or_how_long_it_lasted() {
+    let mut document = document(Outcome::Freezing, FreezerState::Freezing);
+    document.requested_by = Some(Caller { tid: 13, pid: 12, comm: "runc".into() });
+    document.elapsed_ns = 2_100_000_000;
+    assert!(render(&document, wide()).contains("asked for by runc (pid 12), 2.10 s ago"));
+    document.outcome = Outcome::Thawed;
+    assert!(
+        render(&document, wide()).contains("asked for by runc (pid 12) before, and taken back after 2.10 s")
+    );
+}
+
+#[test]
+fn a_clock_that_tells_when_each_task_was_asked_needs_no_mention() {
+    let mut document = with_latency(document(Outcome::Frozen, FreezerState::Frozen));
+    assert!(render(&document, wide()).contains("clock"));
+    let latency = document.latency.as_mut().expect("it has one");
+    latency.clock.asked = Some("fentry freeze_task".to_owned());
+    assert!(!render(&document, wide()).contains("clock"));
 }
 
 #[test]
