@@ -114,9 +114,19 @@ impl Need {
 
 /// What this kernel lacks, if it is older than the version.
 fn older_than(version: (u32, u32)) -> Option<String> {
-    let release = nix::sys::utsname::uname().ok()?.release().to_string_lossy().into_owned();
+    let release = release();
     (parse_release(&release)? < version)
         .then(|| format!("this kernel is {release}, and it came with {}.{}", version.0, version.1))
+}
+
+/// Whether this kernel is that version or a newer one: what it does with a case may depend on it.
+pub(super) fn is_linux(major: u32, minor: u32) -> bool {
+    older_than((major, minor)).is_none()
+}
+
+fn release() -> String {
+    nix::sys::utsname::uname()
+        .map_or_else(|_| String::new(), |names| names.release().to_string_lossy().into_owned())
 }
 
 /// Major and minor of `6.12.117+deb13-cloud-amd64`.
