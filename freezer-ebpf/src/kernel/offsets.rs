@@ -27,6 +27,8 @@ globals! {
     CGROUP_PARENT,
     CGROUP_ROOT, CGROUP_KN, KN_ID,
     MUTEX_OWNER, RWSEM_OWNER, SEMAPHORE_HOLDER,
+    /// `freezer->state`, which is looked at before 6.1 only.
+    FREEZER_STATE,
 }
 
 /// Mask of the v2 `frozen` bit in its byte.
