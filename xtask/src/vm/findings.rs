@@ -2,6 +2,7 @@
 
 use super::Layout;
 use super::extent::Extent;
+use super::programs::TESTS;
 
 /// One thing looked at, and what came of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,7 +26,7 @@ pub enum Part {
     Lab,
     /// The kernel's own checklist, through the agent.
     Selftests,
-    /// The first two once more for each way of the kernel that is withheld ([`WITHHELD`]).
+    /// The first two once more for each way of the kernel that is withheld ([`WITHHELD`]), and under each [`Condition`].
     Paths,
 }
 
@@ -64,32 +65,66 @@ impl Part {
             Part::Doctor => "freezer-agent doctor".to_owned(),
             Part::Lab => extent.lab(layout),
             Part::Selftests => {
-                "tests/kernel_selftests --test-threads=1; tests/kernel_suspend --test-threads=1".to_owned()
+                let each = |name: &&str| format!("tests/{name} --test-threads=1");
+                TESTS.iter().map(each).collect::<Vec<_>>().join("; ")
             }
             Part::Paths => {
-                let each: Vec<_> = WITHHELD.iter().map(|ways| Self::without(ways, layout)).collect();
-                each.join("; ")
+                let without = |ways: &&str| Condition::without(ways);
+                let all = WITHHELD.iter().map(without).chain(CONDITIONS.iter().map(Condition::of));
+                all.map(|condition| condition.examined(layout)).collect::<Vec<_>>().join("; ")
             }
         }
     }
 }
 
-impl Part {
-    /// The agent without some ways of the kernel (`freezer-agent/src/host/withheld.rs`): what it has left, and whether it
-    /// still tells a blocker from a frozen task.
-    fn without(ways: &str, layout: Layout) -> String {
+/// What the agent has to live with for a while.
+struct Condition {
+    name: String,
+    /// What brings it about, for the guest's shell; nothing is looked at where that fails.
+    begin: String,
+    /// What takes it back.
+    end: &'static str,
+}
+
+impl Condition {
+    /// Some ways of the kernel withheld (`freezer-agent/src/host/withheld.rs`).
+    fn without(ways: &str) -> Self {
+        Condition {
+            name: format!("without {ways}"),
+            begin: format!("export FREEZER_AGENT_WITHOUT={ways}"),
+            end: "unset FREEZER_AGENT_WITHOUT",
+        }
+    }
+
+    fn of(&(name, begin, end): &(&str, &str, &'static str)) -> Self {
+        Condition { name: name.to_owned(), begin: begin.to_owned(), end }
+    }
+
+    /// What the agent has left, and whether it still tells a blocker from a frozen task.
+    fn examined(&self, layout: Layout) -> String {
         let hierarchy = if layout == Layout::Hybrid { "v1" } else { "v2" };
         let lab = format!(
             "freezer-lab all --once --hierarchy {hierarchy} --only fuse-server-inside --only sleepers"
         );
-        format!(
-            "printf '\\036without {ways}\\n'; export FREEZER_AGENT_WITHOUT={ways}; freezer-agent doctor; {lab}"
-        )
+        let Condition { name, begin, end } = self;
+        format!("printf '\\036condition {name}\\n'; {begin} && {{ freezer-agent doctor; {lab}; {end}; }}")
     }
 }
 
 /// What is withheld in turn: each leaves the agent the next best way.
 const WITHHELD: &[&str] = &["fentry", "fentry,kprobe", "iter", "tp_btf,fentry,kprobe", "btf", "bpf"];
+
+/// Name, begin and end of what a system's owner may have set. The kernel is locked down last: that only a boot takes back.
+const CONDITIONS: &[(&str, &str, &str)] = &[
+    (
+        "under kptr_restrict=2",
+        "echo 2 >/proc/sys/kernel/kptr_restrict",
+        "echo 0 >/proc/sys/kernel/kptr_restrict",
+    ),
+    ("without types", "mount -t tmpfs none /sys/kernel/btf", "umount /sys/kernel/btf"),
+    ("under lockdown=integrity", "echo integrity >/sys/kernel/security/lockdown", ":"),
+    ("under lockdown=confidentiality", "echo confidentiality >/sys/kernel/security/lockdown", ":"),
+];
 
 impl Outcome {
     /// As in the table of expectations.
@@ -238,17 +273,21 @@ fn lacks_v1(finding: &Finding) -> Option<Outcome> {
     Some(if lacking.starts_with("freezer") { Outcome::NoV1 } else { Outcome::Missing })
 }
 
-/// Behind each `without WAYS` what `doctor` and the lab print. That something is lost is the point of it.
+/// Behind each `condition NAME` what `doctor` and the lab print. That something is lost is the point of it.
 fn paths(text: &str) -> Vec<Finding> {
-    let begin = format!("{MARK}without ");
+    let begin = format!("{MARK}condition ");
     let mut all = Vec::new();
     for section in text.split(&begin).skip(1) {
-        let (ways, rest) = section.split_once('\n').unwrap_or((section, ""));
+        let (name, rest) = section.split_once('\n').unwrap_or((section, ""));
         let modes = |finding: &Finding| finding.outcome == Outcome::Right || finding.name.contains(" mode ");
-        let found = doctor(rest).into_iter().filter(modes).chain(lab(rest));
-        all.extend(found.map(|finding| Finding {
+        let found: Vec<_> = doctor(rest).into_iter().filter(modes).chain(lab(rest)).collect();
+        if found.is_empty() {
+            let (name, detail) = (format!("{name}: nothing"), rest.to_owned());
+            all.push(Finding { part: Part::Paths, name, outcome: Outcome::Missing, detail });
+        }
+        all.extend(found.into_iter().map(|finding| Finding {
             part: Part::Paths,
-            name: format!("without {ways}: {}", finding.name),
+            name: format!("{name}: {}", finding.name),
             outcome: if finding.part == Part::Doctor { Outcome::Right } else { finding.outcome },
             detail: finding.detail,
         }));
@@ -330,8 +369,8 @@ mod tests {
 
     #[test]
     fn what_is_left_without_a_way_is_found_under_its_name() {
-        let text = "\x1ewithout fentry\nv1 freezer\n  mode      bpf\n  kprobe    freeze_task\n  without   x: y\n\
-                    case  blockers\nsleepers v1 ok ok\n\x1ewithout bpf\nv1 freezer\n  mode      proc: by /proc\n\
+        let text = "\x1econdition without fentry\nv1 freezer\n  mode      bpf\n  kprobe    freeze_task\n  without   x: y\n\
+                    case  blockers\nsleepers v1 ok ok\n\x1econdition under x\nsh: no such file\n\x1econdition without bpf\nv1 freezer\n  mode      proc: by /proc\n\
                     case  blockers\nsleepers v1 ok WRONG\n";
         assert_eq!(
             short(&paths(text)),
@@ -339,6 +378,7 @@ mod tests {
                 ("without fentry: v1 mode bpf", Outcome::Right),
                 ("without fentry: v1 kprobe freeze_task", Outcome::Right),
                 ("without fentry: sleepers v1", Outcome::Right),
+                ("under x: nothing", Outcome::Missing),
                 ("without bpf: v1 mode proc: by /proc", Outcome::Right),
                 ("without bpf: sleepers v1", Outcome::Wrong),
             ]

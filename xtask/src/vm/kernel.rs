@@ -27,11 +27,8 @@ pub const SERIES: &[Series] = &[
     Series { name: "6.1", suite: "bookworm", machine: Machine::X86_64 },
     Series { name: "6.12", suite: "trixie", machine: Machine::X86_64 },
     Series { name: "7.x", suite: "trixie-backports", machine: Machine::X86_64 },
+    Series { name: "6.12-arm64", suite: "trixie", machine: Machine::Aarch64 },
 ];
-
-/// Those that only run when they are named: building the programs for them, with their standard library, takes minutes.
-pub const ON_REQUEST: &[Series] =
-    &[Series { name: "6.12-arm64", suite: "trixie", machine: Machine::Aarch64 }];
 
 /// Depends on the newest kernel of a suite; of Debian's kernels the cloud ones have the fewest modules, and what a guest
 /// needs built in.
@@ -62,16 +59,11 @@ impl Series {
             let kept = series.kept().ok().flatten();
             kept.is_some_and(|kernel| kernel.release.starts_with(&format!("{name}.")))
         };
-        let found = Self::all().find(|series| series.name == name).or_else(|| SERIES.iter().find(begins));
+        let found = SERIES.iter().find(|series| series.name == name).or_else(|| SERIES.iter().find(begins));
         found.with_context(|| {
-            let names: Vec<_> = Self::all().map(|series| series.name).collect();
+            let names: Vec<_> = SERIES.iter().map(|series| series.name).collect();
             format!("there is no kernel {name} here, only {}", names.join(", "))
         })
-    }
-
-    /// Every one there is.
-    pub fn all() -> impl Iterator<Item = &'static Series> {
-        SERIES.iter().chain(ON_REQUEST)
     }
 
     fn folder(&self) -> anyhow::Result<PathBuf> {

@@ -17,7 +17,7 @@ const PROFILE: &str = "guest";
 const PROGRAMS: &[&str] = &["freezer-agent", "freezer-lab", "freezer-demo", "freezer-bench"];
 
 /// Test files of the lab that run in guests.
-const TESTS: &[&str] = &["kernel_selftests", "kernel_suspend"];
+pub const TESTS: &[&str] = &["kernel_selftests", "kernel_suspend", "kernel_without_bpf"];
 
 /// Name below `/vm/bin`, and the file.
 pub type Program = (String, PathBuf);
@@ -55,8 +55,7 @@ fn command(machine: Machine, what: &str) -> anyhow::Result<Command> {
         .args(["-p", "freezer-agent", "-p", "freezer-lab"]);
     if machine == Machine::Aarch64 {
         command.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc");
-        let precompiled = Compiler::find()?.sysroot.join("lib/rustlib").join(machine.target());
-        if !precompiled.is_dir() {
+        if !Compiler::find()?.has_library(machine.target()) {
             // From the source that the eBPF target needs anyway: rustup's server may be out of reach.
             command.env("RUSTC_BOOTSTRAP", "1").args(["-Z", "build-std=std,panic_abort"]);
         }
