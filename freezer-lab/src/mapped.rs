@@ -51,7 +51,9 @@ struct Target {
 
 /// Size of `struct dm_ioctl`, which is part of the ioctls' numbers.
 const HEAD: usize = 312;
-const _: () = assert!(std::mem::offset_of!(Request, target) == HEAD && size_of::<Request>() == HEAD + 128);
+/// The same, and that of a whole request, as a request tells them.
+const SIZES: [u32; 2] = [312, 440];
+const _: () = assert!(std::mem::offset_of!(Request, target) == HEAD && size_of::<Request>() == 440);
 
 macro_rules! ioctls {
     ($($name:ident = $number:literal;)*) => { $(nix::ioctl_readwrite_bad!(
@@ -118,8 +120,7 @@ fn request(name: &str) -> Request {
     // SAFETY: integers and arrays of them.
     let mut request: Request = unsafe { std::mem::zeroed() };
     request.version = [4, 0, 0];
-    request.data_size = size_of::<Request>() as u32;
-    request.data_start = HEAD as u32;
+    [request.data_start, request.data_size] = SIZES;
     put(&mut request.name, name);
     request
 }

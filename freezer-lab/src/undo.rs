@@ -79,9 +79,10 @@ impl Undo {
             Self::ThawFs(path) => thaw_fs(path),
             // MNT_FORCE makes FUSE abort the connection (fs/fuse/inode.c, fuse_umount_begin), which wakes every
             // waiter, also one that no signal can reach; it needs no fusectl mount.
-            Self::ReleaseFuse(path) => unmount(path, MntFlags::MNT_FORCE | MntFlags::MNT_DETACH),
-            // fs/nfs/super.c, nfs_umount_begin: the calls that wait are killed.
-            Self::ReleaseNfs(path) => unmount(path, MntFlags::MNT_FORCE | MntFlags::MNT_DETACH),
+            // NFS fails the calls that wait (fs/nfs/super.c, nfs_umount_begin).
+            Self::ReleaseFuse(path) | Self::ReleaseNfs(path) => {
+                unmount(path, MntFlags::MNT_FORCE | MntFlags::MNT_DETACH)
+            }
             Self::ReleaseMapped(name) => mapped::release(name, LIMIT),
             Self::RemoveCgroup(path) => remove_cgroup(path),
             Self::Unmount(path) => unmount(path, MntFlags::MNT_DETACH),

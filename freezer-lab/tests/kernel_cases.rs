@@ -29,7 +29,7 @@ fn rare_cases_are_right_where_they_can_run_and_elsewhere_it_is_said_what_they_la
                 assert!(
                     ["kernel", "hierarchy", "freezer"].iter().any(|word| why.contains(word)),
                     "{name}: {why}"
-                )
+                );
             }
         }
     }

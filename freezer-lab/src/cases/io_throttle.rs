@@ -41,19 +41,19 @@ pub(super) const FSYNC: Case = Case {
 pub(super) const MAX: [Case; 3] = [
     Case {
         name: "io-throttle-max-read",
-        about: "O_DIRECT read under an io.max of one byte per second of the cgroup that is frozen",
+        about: "O_DIRECT read under an io.max of two bytes per second of the cgroup that is frozen",
         hierarchies: &[Hierarchy::V2],
         set_up: |scene, place| limited_v2(scene, place, "rbps", storage::Job::DirectRead),
     },
     Case {
         name: "io-throttle-max-write",
-        about: "O_DIRECT write under an io.max of one byte per second of the cgroup that is frozen",
+        about: "O_DIRECT write under an io.max of two bytes per second of the cgroup that is frozen",
         hierarchies: &[Hierarchy::V2],
         set_up: |scene, place| limited_v2(scene, place, "wbps", storage::Job::DirectWrite),
     },
     Case {
         name: "io-throttle-max-fsync",
-        about: "fsync of a written file under an io.max of one byte per second of the cgroup that is frozen",
+        about: "fsync of a written file under an io.max of two bytes per second of the cgroup that is frozen",
         hierarchies: &[Hierarchy::V2],
         set_up: |scene, place| limited_v2(scene, place, "wbps", storage::Job::WriteAndFsync),
     },
@@ -72,7 +72,8 @@ fn limited_v2(
     let number = device_of(&mount)?;
     let lifted = Undo::Restore { path: cgroup.path().join("io.max"), text: format!("{number} {what}=max") };
     scene.will_undo(lifted)?;
-    cgroup.write("io.max", &format!("{number} {what}=1"))?;
+    // The kernel takes no less (block/blk-throttle.c, `tg_set_limit`).
+    cgroup.write("io.max", &format!("{number} {what}=2"))?;
     throttled(scene, cgroup.clone(), worker, &cgroup, if what == "rbps" { "dio" } else { "" })
 }
 
