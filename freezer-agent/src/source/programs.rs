@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use serde::Serialize;
 
 use crate::host::{
-    Missing,
+    Missing, lockdown,
     plan::{Attach, Wish},
     withheld,
 };
@@ -100,7 +100,9 @@ pub(super) fn refusal(error: &ProgramError) -> String {
             let log = verifier_log.to_string();
             // With EPERM the log is empty; with EACCES and EINVAL its last words are the verifier's reason.
             match log.lines().rev().find(|line| is_reason(line)) {
-                Some(reason) => format!("{} at load: {reason}", errno(io_error)),
+                Some(reason) => {
+                    format!("{} at load: {reason}{}", errno(io_error), lockdown::explains(reason))
+                }
                 None => format!("{} at load", errno(io_error)),
             }
         }
