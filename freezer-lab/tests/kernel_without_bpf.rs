@@ -3,7 +3,7 @@
 mod support;
 
 use freezer_lab::cases::Stage;
-use freezer_lab::{Hierarchy, State};
+use freezer_lab::{Hierarchy, State, mounts};
 use serde_json::Value;
 use support::{stage, without_bpf};
 
@@ -62,8 +62,10 @@ fn whoever_owes_an_answer_is_named_without_bpf_too() {
 
 #[test]
 fn a_device_and_a_limit_are_named_without_bpf_too() {
+    let limited =
+        if mounts::controller("blkio").is_ok() { "io-throttle-read" } else { "io-throttle-max-read" };
     for (name, cause, culprit) in
-        [("block-io-loop-direct", "block-io", "task"), ("io-throttle-read", "io-throttle", "cgroup")]
+        [("block-io-loop-direct", "block-io", "task"), (limited, "io-throttle", "cgroup")]
     {
         support::on_each(&Hierarchy::BOTH, |scene, hierarchy| {
             let stage = stage(scene, name, hierarchy);
@@ -81,7 +83,9 @@ fn a_device_and_a_limit_are_named_without_bpf_too() {
 
 #[test]
 fn waits_of_tasks_and_late_arrivals_are_named_without_bpf_too() {
-    for name in ["late-arrival", "oom-wait", "exec-stuck-thread"] {
+    // Not every kernel has v1's memory controller.
+    let oom = mounts::controller("memory").ok().map(|_| "oom-wait");
+    for name in ["late-arrival", "exec-stuck-thread"].into_iter().chain(oom) {
         support::on_each(&Hierarchy::BOTH, |scene, hierarchy| {
             let stage = stage(scene, name, hierarchy);
             let (code, document) = without_bpf(&["freeze", "--explain", "--timeout", "1s"], &stage);
