@@ -1,11 +1,11 @@
-//! A kernel that is locked down (kernel_lockdown(7)) keeps some ways closed even to root.
+//! A kernel that is locked down (`kernel_lockdown(7)`) keeps some ways closed even to root.
 
 /// `none [integrity] confidentiality`, where it is mounted and root may look.
 const FILE: &str = "/sys/kernel/security/lockdown";
 
 /// What a lockdown adds to the verifier's reason for refusing a program; empty where it has nothing to do with it.
 ///
-/// In confidentiality there are no helpers that read kernel memory (`LOCKDOWN_BPF_READ_KERNEL`, kernel/trace/bpf_trace.c): they
+/// In confidentiality there are no helpers that read kernel memory (`LOCKDOWN_BPF_READ_KERNEL`, `kernel/trace/bpf_trace.c`): they
 /// are unknown, or of no use to any type of program.
 #[must_use]
 pub fn explains(reason: &str) -> &'static str {
