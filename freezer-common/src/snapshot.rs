@@ -9,7 +9,7 @@ pub const STACK_FRAMES: usize = 63;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Request {
-    /// 0: the watched subtree; 1: every task of the host.
+    /// One of [`SCOPE_WATCHED`], [`SCOPE_HOST`], [`SCOPE_SYSTEM`].
     pub scope: u32,
     /// One of [`STACKS_NONE`], [`STACKS_NOT_FROZEN`], [`STACKS_ALL`].
     pub stacks: u32,
@@ -19,6 +19,8 @@ pub struct Request {
 pub const SCOPE_WATCHED: u32 = 0;
 /// Every task of the host.
 pub const SCOPE_HOST: u32 = 1;
+/// Every task of the host, which is asked to freeze as a whole.
+pub const SCOPE_SYSTEM: u32 = 2;
 /// No kernel stacks.
 pub const STACKS_NONE: u32 = 0;
 /// Kernel stacks of tasks that are not frozen in the watched hierarchy (in none, where nothing is watched).

@@ -148,7 +148,12 @@ impl Scene {
     /// Changes a setting until the end of the scene.
     pub fn set(&mut self, file: &Path, text: &str) -> Result<()> {
         let before = fs::read_to_string(file).tried("read", file.display())?;
-        self.will_undo(Undo::Restore { path: file.to_path_buf(), text: before })?;
+        self.set_until(file, text, before)
+    }
+
+    /// The same for a setting that does not read as it is written (`[none] core freezer`).
+    pub fn set_until(&mut self, file: &Path, text: &str, back: impl Into<String>) -> Result<()> {
+        self.will_undo(Undo::Restore { path: file.to_path_buf(), text: back.into() })?;
         fs::write(file, text).tried("write", format!("{text:?} to {}", file.display()))
     }
 

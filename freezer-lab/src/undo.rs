@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cgroup::Cgroup;
 use crate::error::{Error, Result, Tried as _};
-use crate::{proc, wait};
+use crate::{mapped, proc, wait};
 
 /// How long a step may take until it is given up.
 const LIMIT: Duration = Duration::from_secs(15);
@@ -56,6 +56,10 @@ pub enum Undo {
     ThawFs(PathBuf),
     /// Abort a FUSE connection and unmount it.
     ReleaseFuse(PathBuf),
+    /// Have the requests of an NFS mount fail, and unmount it.
+    ReleaseNfs(PathBuf),
+    /// Resume a device-mapper device, by its name, and remove it.
+    ReleaseMapped(String),
     /// Kill what is left of the lab in a cgroup and its descendants, move out what is not the lab's, remove it.
     RemoveCgroup(PathBuf),
     /// Unmount.
@@ -75,7 +79,11 @@ impl Undo {
             Self::ThawFs(path) => thaw_fs(path),
             // MNT_FORCE makes FUSE abort the connection (fs/fuse/inode.c, fuse_umount_begin), which wakes every
             // waiter, also one that no signal can reach; it needs no fusectl mount.
-            Self::ReleaseFuse(path) => unmount(path, MntFlags::MNT_FORCE | MntFlags::MNT_DETACH),
+            // NFS fails the calls that wait (fs/nfs/super.c, nfs_umount_begin).
+            Self::ReleaseFuse(path) | Self::ReleaseNfs(path) => {
+                unmount(path, MntFlags::MNT_FORCE | MntFlags::MNT_DETACH)
+            }
+            Self::ReleaseMapped(name) => mapped::release(name, LIMIT),
             Self::RemoveCgroup(path) => remove_cgroup(path),
             Self::Unmount(path) => unmount(path, MntFlags::MNT_DETACH),
             Self::RemoveDir(path) => gone_is_fine(fs::remove_dir_all(path)).tried("remove", path.display()),
@@ -94,7 +102,7 @@ impl Undo {
             Self::Restore { .. } | Self::RemoveLink { .. } => 0,
             Self::ThawCgroup(_) => 1,
             Self::Kill { .. } => 2,
-            Self::ThawFs(_) | Self::ReleaseFuse(_) => 3,
+            Self::ThawFs(_) | Self::ReleaseFuse(_) | Self::ReleaseNfs(_) | Self::ReleaseMapped(_) => 3,
             Self::RemoveCgroup(_) => 4,
             Self::Unmount(_) => 5,
             Self::RemoveDir(_) => 6,

@@ -6,17 +6,21 @@ mod support;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::os::fd::AsRawFd as _;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
 
 use freezer_lab::agent::{self, Ended};
 use freezer_lab::fuse::SILENT_NAME;
 use freezer_lab::{Job, Scene, proc, wait};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, connect, listen, socket,
+};
 use nix::unistd::{ForkResult, Pid, fork};
 use serde_json::Value;
 use support::{SOON, runs};
@@ -166,18 +170,10 @@ fn a_suspend_that_somebody_else_asks_for_is_told_after_it_failed() {
     in_a_guest(|scene| {
         let (client, _) = fuse_waiter(scene);
         scene.set(Path::new(LIMIT), "1500").expect("a limit");
-        let mut watch = suspend(&["watch", "--once", "--json"]);
-        let mut watch = watch.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the agent");
-        let mut ready = String::new();
-        let mut complaints = BufReader::new(watch.stderr.take().expect("a pipe"));
-        complaints.read_line(&mut ready).expect("a line");
-        assert!(ready.contains("waiting"), "{ready}");
+        let (watch, _complaints) = watching();
         let refused = fs::write("/sys/power/state", "freeze").expect_err("it cannot freeze");
         assert_eq!(refused.raw_os_error(), Some(libc::EBUSY));
-        let mut said = String::new();
-        watch.stdout.take().expect("a pipe").read_to_string(&mut said).expect("UTF-8");
-        assert!(watch.wait().expect("it ends").success());
-        let document: Value = serde_json::from_str(&said).expect("one object");
+        let document = told(watch);
         assert_eq!(document["outcome"], "timed_out", "{document:#}");
         assert_eq!(blamed(&document), [i64::from(client)], "{document:#}");
         assert_eq!(document["suspend"]["by"]["pid"], std::process::id(), "{document:#}");
@@ -244,6 +240,165 @@ fn killed_in_the_middle_it_leaves_nothing_behind() {
         let now = || fs::read_to_string(LIMIT).expect("the limit");
         assert!(wait::until(SOON, || now() == before), "{}", now());
     });
+}
+
+#[test]
+fn a_signal_in_the_middle_is_heeded_when_the_kernel_has_given_up() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        in_a_guest(|scene| {
+            let (client, _) = fuse_waiter(scene);
+            let busy = busy(scene);
+            let interrupted = |tries| {
+                let command = suspend(&["test", "--yes", "--timeout", "8s", "--json"]);
+                let run = agent::spawn(command).expect("the agent");
+                // While it freezes the system, nobody else runs who could send it.
+                let _later = SentByTheKernel::to(run.pid(), signal, tries);
+                let ended = run.end_within(Duration::from_secs(60)).expect("its output").expect("it ends");
+                assert_eq!(ended.code(), 128 + signal as i32, "{}", ended.stderr);
+                ended
+            };
+            // After 7 s; or after 15, where by then it has not begun yet, for it froze nothing and said nothing.
+            let ended = Some(interrupted(2)).filter(|ended| !ended.stdout.is_empty());
+            let document = ended.unwrap_or_else(|| interrupted(3)).json().expect("one object");
+            assert_eq!(document["outcome"], "timed_out", "it was in the middle: {document:#}");
+            assert_eq!(blamed(&document), [i64::from(client)], "{document:#}");
+            assert!(runs(busy), "it is thawed");
+        });
+    }
+}
+
+/// Chooses the signal of `O_ASYNC` (include/uapi/asm-generic/fcntl.h), the same on all machines of guests.
+const F_SETSIG: libc::c_int = 10;
+
+/// A signal that the kernel itself sends some seconds later: the error of a connection attempt that nobody answers
+/// (`F_SETSIG`, fcntl(2)).
+struct SentByTheKernel {
+    _listener: TcpListener,
+    _accepted: TcpStream,
+    _trying: OwnedFd,
+}
+
+impl SentByTheKernel {
+    /// Asked for again after 1 s, 3 s, 7 s, ..., so many times, and given up as long after that (net/ipv4/tcp_timer.c).
+    fn to(pid: i32, signal: Signal, tries: libc::c_int) -> Self {
+        let listener =
+            socket(AddressFamily::Inet, SockType::Stream, SockFlag::empty(), None).expect("a socket");
+        bind(listener.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0)).expect("an address");
+        listen(&listener, Backlog::new(0).expect("a number")).expect("a listener");
+        let listener = TcpListener::from(listener);
+        let address = listener.local_addr().expect("an address");
+        // The one that has room in its queue; what comes after it is dropped.
+        let accepted = TcpStream::connect(address).expect("connected");
+        let trying =
+            socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_NONBLOCK, None).expect("a socket");
+        let fd = trying.as_raw_fd();
+        // SAFETY: an option of the size of an int; the other calls take numbers.
+        let set = unsafe {
+            libc::setsockopt(fd, libc::IPPROTO_TCP, libc::TCP_SYNCNT, (&raw const tries).cast(), 4)
+                | libc::fcntl(fd, F_SETSIG, signal as libc::c_int)
+                | libc::fcntl(fd, libc::F_SETOWN, pid)
+                | libc::fcntl(fd, libc::F_SETFL, libc::O_NONBLOCK | libc::O_ASYNC)
+        };
+        assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
+        let begun = connect(fd, &SockaddrIn::new(127, 0, 0, 1, address.port()));
+        assert_eq!(begun, Err(nix::errno::Errno::EINPROGRESS));
+        Self { _listener: listener, _accepted: accepted, _trying: trying }
+    }
+}
+
+#[test]
+fn without_programs_who_has_not_moved_all_through_it_is_named() {
+    in_a_guest(|scene| {
+        let (client, _) = fuse_waiter(scene);
+        let busy = busy(scene);
+        let test = || {
+            let mut command = suspend(&["test", "--yes", "--timeout", "2s", "--json"]);
+            command.env("FREEZER_AGENT_WITHOUT", "bpf");
+            let ended = ended(command);
+            let document = ended.json().unwrap_or_else(|error| panic!("{error}: {}", ended.stderr));
+            assert_eq!((ended.code(), &document["outcome"]), (3, &"timed_out".into()), "{document:#}");
+            assert_eq!(document["observer"]["mode"], "proc", "{document:#}");
+            assert!(
+                document["observer"]["missing"].to_string().contains("no latency per task"),
+                "{document:#}"
+            );
+            document
+        };
+        // The freeze itself has it sleep uninterruptibly, so that before it nothing told.
+        let document = test();
+        assert!(blamed(&document).is_empty() || blamed(&document) == [i64::from(client)], "{document:#}");
+        let document = test();
+        assert_eq!(blamed(&document), [i64::from(client)], "{document:#}");
+        assert_eq!(document["blockers"][0]["cause"], "fuse-request", "{document:#}");
+        assert!(runs(busy), "it is thawed");
+    });
+}
+
+const PM_TEST: &str = "/sys/power/pm_test";
+
+#[test]
+fn a_test_suspend_freezes_kernel_threads_too_where_the_kernel_has_one() {
+    in_a_guest(|scene| {
+        if !Path::new(PM_TEST).exists() {
+            let ended = ended(suspend(&["test", "--yes", "--by", "pm-test"]));
+            assert_eq!(ended.code(), 6, "{}", ended.stderr);
+            assert!(ended.stderr.contains("CONFIG_PM_SLEEP_DEBUG"), "{}", ended.stderr);
+            return;
+        }
+        let before = fs::read_to_string(PM_TEST).expect("how far it goes");
+        let busy = busy(scene);
+        let (code, document) = json(&["test", "--yes", "--by", "pm-test", "--json"]);
+        assert_eq!((code, &document["outcome"]), (0, &"frozen".into()), "{document:#}");
+        assert_eq!(document["suspend"]["through"], PM_TEST, "{document:#}");
+        assert_eq!(document["suspend"]["kernel_threads"], true, "{document:#}");
+        let timed = document["tasks_detail"].as_array().expect("a list");
+        assert!(timed.iter().any(|task| task["tid"] == busy), "{document:#}");
+        assert_eq!(fs::read_to_string(PM_TEST).expect("how far it goes"), before, "put back");
+
+        let (client, _) = fuse_waiter(scene);
+        let (code, document) = json(&["test", "--yes", "--by", "pm-test", "--timeout", "2s", "--json"]);
+        assert_eq!((code, blamed(&document)), (3, vec![i64::from(client)]), "{document:#}");
+        assert_eq!(fs::read_to_string(PM_TEST).expect("how far it goes"), before, "put back");
+    });
+}
+
+#[test]
+fn a_suspend_of_somebody_else_that_succeeds_is_told_when_the_machine_is_awake_again() {
+    in_a_guest(|scene| {
+        if !Path::new(PM_TEST).exists() {
+            return; // A real one would end the guest; the test of one that fails is for every kernel.
+        }
+        let busy = busy(scene);
+        scene.set_until(Path::new(PM_TEST), "freezer", "none").expect("turned round once all is frozen");
+        let (watch, _complaints) = watching();
+        fs::write("/sys/power/state", "mem").expect("suspended, and awake again");
+        let document = told(watch);
+        assert_eq!(document["outcome"], "frozen", "{document:#}");
+        assert_eq!(document["suspend"]["by"]["pid"], std::process::id(), "{document:#}");
+        assert_eq!(document["suspend"]["kernel_threads"], true, "{document:#}");
+        assert_eq!(blamed(&document), [0; 0]);
+        let timed = document["tasks_detail"].as_array().expect("a list");
+        assert!(timed.iter().any(|task| task["tid"] == busy), "{document:#}");
+    });
+}
+
+/// `suspend watch`, which waits; its complaints are to be kept as long as it lives.
+fn watching() -> (Child, BufReader<ChildStderr>) {
+    let mut watch = suspend(&["watch", "--once", "--json"]);
+    let mut watch = watch.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the agent");
+    let mut ready = String::new();
+    let mut complaints = BufReader::new(watch.stderr.take().expect("a pipe"));
+    complaints.read_line(&mut ready).expect("a line");
+    assert!(ready.contains("waiting"), "{ready}");
+    (watch, complaints)
+}
+
+/// What it tells at its end.
+fn told(mut watch: Child) -> Value {
+    let mut said = String::new();
+    watch.stdout.take().expect("a pipe").read_to_string(&mut said).expect("UTF-8");
+    assert!(watch.wait().expect("it ends").success());
+    serde_json::from_str(&said).expect("one object")
 }
 
 #[test]

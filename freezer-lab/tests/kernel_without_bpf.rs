@@ -2,10 +2,23 @@
 
 mod support;
 
-use freezer_lab::cases::Stage;
-use freezer_lab::{Hierarchy, State};
+use freezer_lab::cases::{self, Stage};
+use freezer_lab::judge::Aspect;
+use freezer_lab::{Hierarchy, State, mounts};
 use serde_json::Value;
 use support::{stage, without_bpf};
+
+/// Whether the kernel shows everybody where a task sleeps: before 5.16 `wchan` is always 0 (fs/proc/base.c,
+/// `proc_pid_wchan`), and a stack is for `CAP_SYS_ADMIN` alone.
+fn is_shown(stage: &Stage) -> bool {
+    let wchan = std::fs::read_to_string(format!("/proc/{}/wchan", stage.blockers[0].tid));
+    wchan.expect("the stuck task is there") != "0"
+}
+
+/// What can be told of a cause: not to know why is right where nothing shows it.
+fn told(cause: &'static str, stage: &Stage) -> &'static str {
+    if is_shown(stage) { cause } else { "uninterruptible" }
+}
 
 fn says_what_is_lost(document: &Value) {
     assert_eq!(document["observer"]["mode"], "proc", "{document:#}");
@@ -23,9 +36,9 @@ fn a_blocked_task_is_still_named_and_frozen_ones_are_not() {
         let blockers = document["blockers"].as_array().expect("a list");
         assert_eq!(blockers.len(), 1, "{document:#}");
         assert_eq!(blockers[0]["tid"], stage.blockers[0].tid, "{document:#}");
-        assert_eq!(blockers[0]["cause"], "fuse-request", "{document:#}");
+        assert_eq!(blockers[0]["cause"], told("fuse-request", &stage), "{document:#}");
         let summary = blockers[0]["summary"].as_str().expect("a sentence");
-        assert!(summary.contains("frozen by this same freeze"), "{summary}");
+        assert!(!is_shown(&stage) || summary.contains("frozen by this same freeze"), "{summary}");
         assert_eq!(stage.cgroup.state().expect("a state"), State::Thawed);
     });
 }
@@ -50,11 +63,16 @@ fn sleepers_that_v1_froze_in_place_are_unknown_to_a_late_look_never_blamed() {
 #[test]
 fn whoever_owes_an_answer_is_named_without_bpf_too() {
     support::on_each(&Hierarchy::BOTH, |scene, hierarchy| {
-        for name in ["seccomp-idle-beside", "autofs-one-of-two"] {
+        let all = cases::all();
+        let can_be = |name: &&str| all.iter().any(|case| case.name == *name && case.missing().is_none());
+        for name in ["seccomp-idle-beside", "autofs-one-of-two"].into_iter().filter(can_be) {
             let stage = stage(scene, name, hierarchy);
             let (code, document) = without_bpf(&["freeze", "--explain", "--timeout", "400ms"], &stage);
             assert_eq!(code, Some(3), "{document:#}");
-            let wrong = freezer_lab::judge::blockers(&stage, &document);
+            let mut wrong = freezer_lab::judge::blockers(&stage, &document);
+            wrong.retain(|flaw| {
+                is_shown(&stage) || [Aspect::Blockers, Aspect::FrozenBlamed].contains(&flaw.aspect)
+            });
             assert!(wrong.is_empty(), "{wrong:?} {document:#}");
         }
     });
@@ -62,8 +80,10 @@ fn whoever_owes_an_answer_is_named_without_bpf_too() {
 
 #[test]
 fn a_device_and_a_limit_are_named_without_bpf_too() {
+    let limited =
+        if mounts::controller("blkio").is_ok() { "io-throttle-read" } else { "io-throttle-max-read" };
     for (name, cause, culprit) in
-        [("block-io-loop-direct", "block-io", "task"), ("io-throttle-read", "io-throttle", "cgroup")]
+        [("block-io-loop-direct", "block-io", "task"), (limited, "io-throttle", "cgroup")]
     {
         support::on_each(&Hierarchy::BOTH, |scene, hierarchy| {
             let stage = stage(scene, name, hierarchy);
@@ -72,16 +92,19 @@ fn a_device_and_a_limit_are_named_without_bpf_too() {
             let blockers = document["blockers"].as_array().expect("a list");
             assert_eq!(blockers.len(), 1, "{document:#}");
             assert_eq!(blockers[0]["tid"], stage.blockers[0].tid, "{document:#}");
-            assert_eq!(blockers[0]["cause"], cause, "{document:#}");
-            let last = blockers[0]["waits_for"].as_array().and_then(|steps| steps.last()).expect("a chain");
-            assert_eq!(last["kind"], culprit, "{document:#}");
+            assert_eq!(blockers[0]["cause"], told(cause, &stage), "{document:#}");
+            let last = blockers[0]["waits_for"].as_array().and_then(|steps| steps.last());
+            let kind = last.map(|step| &step["kind"]);
+            assert_eq!(kind, is_shown(&stage).then(|| culprit.into()).as_ref(), "{document:#}");
         });
     }
 }
 
 #[test]
 fn waits_of_tasks_and_late_arrivals_are_named_without_bpf_too() {
-    for name in ["late-arrival", "oom-wait", "exec-stuck-thread"] {
+    // Not every kernel has v1's memory controller.
+    let oom = mounts::controller("memory").ok().map(|_| "oom-wait");
+    for name in ["late-arrival", "exec-stuck-thread"].into_iter().chain(oom) {
         support::on_each(&Hierarchy::BOTH, |scene, hierarchy| {
             let stage = stage(scene, name, hierarchy);
             let (code, document) = without_bpf(&["freeze", "--explain", "--timeout", "1s"], &stage);
@@ -104,7 +127,7 @@ fn named(stage: &Stage, document: &Value, last_unknown: bool) {
     for one in found {
         let expected = stage.blockers.iter().find(|expected| one["tid"] == expected.tid);
         let expected = expected.unwrap_or_else(|| panic!("wrongly blamed: {one:#}"));
-        assert_eq!(one["cause"], expected.cause, "{one:#}");
+        assert_eq!(one["cause"], told(expected.cause, stage), "{one:#}");
     }
     let unknown = document["unknown"].as_array().expect("a list").iter();
     let unknown: Vec<_> = unknown.map(|one| &one["tid"]).collect();

@@ -19,6 +19,7 @@ fn device(number: (u32, u32), name: &str, in_flight: [u64; 2]) -> BlockDevice {
         number,
         name: name.into(),
         dm_name: None,
+        suspended: false,
         disk: None,
         below: Vec::new(),
         backing: None,
@@ -125,6 +126,17 @@ fn a_stacked_device_is_followed_to_the_disk() {
         only(&facts(reader(&["submit_bio_wait"]), vec![lv, device((8, 0), "sda", [1, 0])], Vec::new()));
     assert_eq!(devices(&blocker), ["dm-0", "sda"]);
     assert!(blocker.summary.contains("dm-0 (vg-data), which stands on sda"), "{}", blocker.summary);
+}
+
+#[test]
+fn a_suspended_device_is_the_end_of_the_way() {
+    let mut lv = device(DISK, "dm-0", [0, 0]);
+    (lv.dm_name, lv.below, lv.suspended) = (Some("vg-data".into()), vec![(8, 0)], true);
+    let blocker =
+        only(&facts(reader(&["submit_bio_wait"]), vec![lv, device((8, 0), "sda", [0, 0])], Vec::new()));
+    assert_eq!((blocker.cause, devices(&blocker)), (Cause::BlockIo, vec!["dm-0".to_owned()]));
+    assert!(blocker.summary.ends_with("dm-0 (vg-data), which is suspended"), "{}", blocker.summary);
+    assert!(blocker.release.starts_with("`dmsetup resume vg-data`"), "{}", blocker.release);
 }
 
 #[test]

@@ -213,6 +213,7 @@ impl Look<'_> {
             number,
             name: Name::from(name.to_vec()),
             dm_name: text(&dir.join("dm/name")).map(Name::from),
+            suspended: text(&dir.join("dm/suspended")).is_some_and(|word| word == b"1"),
             disk: is_partition
                 .then(|| read(&dir.join("../dev")).as_deref().and_then(device_number))
                 .flatten(),

@@ -29,6 +29,7 @@ pub const WANTED: &[(Kind, &str)] = &[
     (Kind::Struct, "trace_event_raw_sched_process_fork"),
     (Kind::Struct, "trace_event_raw_cgroup"),
     (Kind::Struct, "trace_event_raw_cgroup_event"),
+    (Kind::Struct, "freezer"),
     (Kind::Enum, "cgroup_subsys_id"),
     (Kind::Typedef, "btf_trace_sched_switch"),
     (Kind::Typedef, "btf_trace_sched_waking"),
@@ -133,6 +134,8 @@ impl Offsets {
         let has_state = btf.member("task_struct", "saved_state").is_some();
         let flag_based = btf.id(Kind::Func, "__set_task_frozen").is_none() && !has_state;
         values.push(("PF_FROZEN_MASK", Some(if flag_based { PF_FROZEN } else { 0 })));
+        let freezer_state = if flag_based { look.field("freezer", &["state"], WORD) } else { None };
+        values.push(("FREEZER_STATE", freezer_state));
         let switch_arguments = btf.tracepoint_arguments("btf_trace_sched_switch");
         values.push(("SWITCH_HAS_STATE", Some(u32::from(switch_arguments == Some(4)))));
         let values = values.into_iter().map(|(name, value)| (name, value.unwrap_or(ABSENT))).collect();

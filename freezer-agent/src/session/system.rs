@@ -84,8 +84,12 @@ impl SystemWitness {
 
     /// Looks at every task of the host.
     pub fn look(&mut self) -> Vec<TaskSnapshot> {
+        self.walk(Scope::Host)
+    }
+
+    fn walk(&mut self, scope: Scope) -> Vec<TaskSnapshot> {
         if let Some(observer) = &mut self.observer {
-            match observer.snapshot(Scope::Host, Stacks::NotFrozen) {
+            match observer.snapshot(scope, Stacks::NotFrozen) {
                 Ok(tasks) => return tasks,
                 Err(error) => {
                     let lost = "tasks are looked at one by one in /proc, with less to see";
@@ -323,7 +327,7 @@ fn froze(freeze: &SystemSession) -> Vec<Froze> {
 pub fn look_inside(witness: &mut SystemWitness) -> Option<Explained> {
     let own = std::process::id().cast_signed();
     is_exempt(own).then(|| {
-        let tasks = witness.look();
+        let tasks = witness.walk(Scope::System);
         let awake =
             tasks.iter().filter(|task| !task.kernel_thread && task.frozen_in(Hierarchy::V1) != Some(true));
         // A thread of this process may have ended since, and it was started by the one that is exempt.

@@ -13,6 +13,9 @@ use crate::{
 /// `PF_KTHREAD` and `PF_EXITING` (include/linux/sched.h), shown as they are in `stat`.
 const PF_KTHREAD: u32 = 0x0020_0000;
 const PF_EXITING: u32 = 0x0000_0004;
+/// `PF_FROZEN` and `PF_FREEZER_SKIP` (include/linux/sched.h up to 6.0; later the bits mean something else).
+const PF_FROZEN: u32 = 0x0001_0000;
+const PF_FREEZER_SKIP: u32 = 0x4000_0000;
 /// `USER_HZ`: times in `stat` are in hundredths of a second on every architecture Linux runs BPF on.
 const TICK_NS: u64 = 10_000_000;
 
@@ -73,7 +76,8 @@ fn task(tid: i32, with_stacks: bool, host: &Host) -> io::Result<Option<TaskSnaps
     });
     let wchan = fs::read(folder.join("wchan")).unwrap_or_default();
     let stack = if with_stacks { stack(tid) } else { Vec::new() };
-    let frozen = Frozen::of(stat.state, &wchan, &stack, host.frozen_shows_d);
+    let frozen = Frozen::of(stat.state, &wchan, &stack);
+    let frozen_v1 = if host.frozen_shows_d { frozen.v1 } else { frozen_by_flags(stat.flags) };
     let ran = fs::read(folder.join("sched")).ok().and_then(|text| exec_start(&text));
     Ok(Some(TaskSnapshot {
         tid,
@@ -84,7 +88,7 @@ fn task(tid: i32, with_stacks: bool, host: &Host) -> io::Result<Option<TaskSnaps
         state: stat.state,
         kernel_thread: stat.flags & PF_KTHREAD != 0,
         exiting: stat.flags & PF_EXITING != 0,
-        frozen_v1: frozen.v1,
+        frozen_v1,
         frozen_v2: frozen.v2,
         freeze_asked_v2: None,
         cgroup_v1: None,
@@ -103,7 +107,17 @@ fn task(tid: i32, with_stacks: bool, host: &Host) -> io::Result<Option<TaskSnaps
     }))
 }
 
-/// What /proc lets one say about the freezers; `None` where frozen and blocked look the same.
+/// Before 6.1 v1's mark is a flag, and flags are shown. Who may sleep on counts as frozen where a freeze is asked for, which
+/// the task itself does not tell.
+fn frozen_by_flags(flags: u32) -> Option<bool> {
+    match (flags & PF_FROZEN != 0, flags & PF_FREEZER_SKIP != 0) {
+        (true, _) => Some(true),
+        (false, true) => None,
+        (false, false) => Some(false),
+    }
+}
+
+/// What /proc lets one say about the freezers, where v1's mark is none of the flags; `None` where frozen and blocked look the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Frozen {
     v1: Option<bool>,
@@ -111,7 +125,7 @@ struct Frozen {
 }
 
 impl Frozen {
-    fn of(state: TaskState, wchan: &[u8], stack: &[String], frozen_shows_d: bool) -> Self {
+    fn of(state: TaskState, wchan: &[u8], stack: &[String]) -> Self {
         let innermost = stack.first().map(String::as_bytes);
         let waits_in = |function: &[u8]| wchan == function || innermost == Some(function);
         let place_known = innermost.is_some() || !matches!(wchan, b"" | b"0");
@@ -124,11 +138,9 @@ impl Frozen {
             TaskState::Uninterruptible | TaskState::Sleeping if refrigerator => {
                 Self { v1: Some(true), v2: Some(false) }
             }
-            TaskState::Sleeping => {
-                Self { v1: (frozen_shows_d || place_known).then_some(false), v2: place_known.then_some(trap) }
-            }
-            // v2 counts stopped and traced tasks as they are, and so did v1 before 6.1.
-            TaskState::Stopped | TaskState::Traced => Self { v1: frozen_shows_d.then_some(false), v2: None },
+            TaskState::Sleeping => Self { v1: Some(false), v2: place_known.then_some(trap) },
+            // v2 counts stopped and traced tasks as they are.
+            TaskState::Stopped | TaskState::Traced => Self { v1: Some(false), v2: None },
             // Frozen in place shows the sleep it was frozen in; a vfork parent counts for v2 in `D`.
             TaskState::Uninterruptible => Self { v1: None, v2: None },
             _ => Self { v1: Some(false), v2: Some(false) },
@@ -239,20 +251,26 @@ mod tests {
     #[test]
     fn only_the_refrigerator_proves_a_v1_freeze() {
         let d = TaskState::Uninterruptible;
-        assert_eq!(Frozen::of(d, b"__refrigerator", &[], true).v1, Some(true));
-        assert_eq!(Frozen::of(d, b"hrtimer_nanosleep", &[], true).v1, None);
-        assert_eq!(Frozen::of(d, b"", &["__refrigerator".to_owned()], true).v1, Some(true));
-        assert_eq!(Frozen::of(TaskState::Sleeping, b"hrtimer_nanosleep", &[], true).v1, Some(false));
-        assert_eq!(Frozen::of(TaskState::Sleeping, b"0", &[], false).v1, None);
-        assert_eq!(Frozen::of(TaskState::Running, b"0", &[], true).v1, Some(false));
+        assert_eq!(Frozen::of(d, b"__refrigerator", &[]).v1, Some(true));
+        assert_eq!(Frozen::of(d, b"hrtimer_nanosleep", &[]).v1, None);
+        assert_eq!(Frozen::of(d, b"", &["__refrigerator".to_owned()]).v1, Some(true));
+        assert_eq!(Frozen::of(TaskState::Sleeping, b"hrtimer_nanosleep", &[]).v1, Some(false));
+        assert_eq!(Frozen::of(TaskState::Running, b"0", &[]).v1, Some(false));
+    }
+
+    #[test]
+    fn old_kernels_show_their_mark_among_the_flags() {
+        assert_eq!(frozen_by_flags(PF_FROZEN | PF_EXITING), Some(true));
+        assert_eq!(frozen_by_flags(PF_FREEZER_SKIP), None);
+        assert_eq!(frozen_by_flags(PF_EXITING), Some(false));
     }
 
     #[test]
     fn a_sleeper_is_frozen_in_v2_only_in_its_trap() {
-        assert_eq!(Frozen::of(TaskState::Sleeping, b"do_freezer_trap", &[], true).v2, Some(true));
-        assert_eq!(Frozen::of(TaskState::Sleeping, b"hrtimer_nanosleep", &[], true).v2, Some(false));
-        assert_eq!(Frozen::of(TaskState::Uninterruptible, b"kernel_clone", &[], true).v2, None);
-        assert_eq!(Frozen::of(TaskState::Stopped, b"do_signal_stop", &[], true).v2, None);
+        assert_eq!(Frozen::of(TaskState::Sleeping, b"do_freezer_trap", &[]).v2, Some(true));
+        assert_eq!(Frozen::of(TaskState::Sleeping, b"hrtimer_nanosleep", &[]).v2, Some(false));
+        assert_eq!(Frozen::of(TaskState::Uninterruptible, b"kernel_clone", &[]).v2, None);
+        assert_eq!(Frozen::of(TaskState::Stopped, b"do_signal_stop", &[]).v2, None);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::kprobe_multi;
 use crate::host::{
-    Missing,
+    Missing, lockdown,
     plan::{Attach, Classic, Wish},
     withheld,
 };
@@ -200,7 +200,9 @@ pub(super) fn refusal(error: &ProgramError) -> String {
             let log = verifier_log.to_string();
             // With EPERM the log is empty; with EACCES and EINVAL its last words are the verifier's reason.
             match log.lines().rev().find(|line| is_reason(line)) {
-                Some(reason) => format!("{} at load: {reason}", errno(io_error)),
+                Some(reason) => {
+                    format!("{} at load: {reason}{}", errno(io_error), lockdown::explains(reason))
+                }
                 None => format!("{} at load", errno(io_error)),
             }
         }

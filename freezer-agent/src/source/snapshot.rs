@@ -7,7 +7,7 @@ use aya::{
     programs::{Iter, Program, links::LinkError},
 };
 use freezer_common::snapshot::{
-    Request, SCOPE_HOST, SCOPE_WATCHED, STACKS_ALL, STACKS_NONE, STACKS_NOT_FROZEN,
+    Request, SCOPE_HOST, SCOPE_SYSTEM, SCOPE_WATCHED, STACKS_ALL, STACKS_NONE, STACKS_NOT_FROZEN,
 };
 
 use super::object::Loaded;
@@ -23,6 +23,8 @@ pub enum Scope {
     Watched,
     /// All of the host.
     Host,
+    /// All of the host, while it is frozen as a whole: before 6.1 that counts tasks as frozen that bear no mark of it.
+    System,
 }
 
 /// Which kernel stacks.
@@ -83,7 +85,11 @@ impl Snapshots {
     ) -> Result<Vec<TaskLook>, SnapshotError> {
         let program = loaded(object)?;
         let request = Request {
-            scope: if scope == Scope::Host { SCOPE_HOST } else { SCOPE_WATCHED },
+            scope: match scope {
+                Scope::Watched => SCOPE_WATCHED,
+                Scope::Host => SCOPE_HOST,
+                Scope::System => SCOPE_SYSTEM,
+            },
             stacks: match stacks {
                 Stacks::None => STACKS_NONE,
                 Stacks::NotFrozen => STACKS_NOT_FROZEN,

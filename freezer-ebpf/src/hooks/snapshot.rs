@@ -5,7 +5,8 @@ use core::ffi::c_void;
 use aya_ebpf::helpers::generated::{bpf_get_task_stack, bpf_seq_write};
 use freezer_common::snapshot::{
     FROZEN_V1, FROZEN_V2, HAS_FROZEN_V2, HAS_JOBCTL, HAS_LOCK, HAS_ON_CPU, HAS_SINCE, HAS_THROTTLED,
-    LOCK_READERS, ON_CPU, SCOPE_WATCHED, STACK_FRAMES, STACKS_ALL, STACKS_NONE, THROTTLED, TaskRecord,
+    LOCK_READERS, ON_CPU, SCOPE_SYSTEM, SCOPE_WATCHED, STACK_FRAMES, STACKS_ALL, STACKS_NONE, THROTTLED,
+    TaskRecord,
 };
 
 use crate::{
@@ -67,6 +68,13 @@ unsafe fn step(seq: *mut c_void, task: *mut c_void) -> i32 {
             return 0;
         }
         fill::<Typed>(&raw mut (*scratch).record, task);
+        let flags = (&raw const (*scratch).record.flags).read_volatile();
+        mark(
+            &raw mut (*scratch).record,
+            0,
+            request.scope == SCOPE_SYSTEM && task::is_skipped(flags),
+            FROZEN_V1,
+        );
         let stacks = request.stacks;
         let len = RECORD + stack_of(scratch, task, stacks);
         (*scratch).record.len = len as u32;
@@ -156,6 +164,9 @@ pub unsafe fn fill<M: Memory>(record: *mut TaskRecord, task: *mut c_void) {
             mark(record, HAS_ON_CPU, on_cpu != 0, ON_CPU);
         }
         mark(record, 0, task::frozen_v1::<M>(who, (&raw const (*record).state).read_volatile()), FROZEN_V1);
+        if task::is_skipped((&raw const (*record).flags).read_volatile()) {
+            mark(record, 0, cgroup::is_freezing_v1::<Raw>(who), FROZEN_V1);
+        }
         if let Some(frozen) = task::frozen_v2::<M>(who) {
             mark(record, HAS_FROZEN_V2, frozen, FROZEN_V2);
         }

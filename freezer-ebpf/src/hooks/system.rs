@@ -22,8 +22,8 @@ use crate::{
     filter::Watched,
     kernel::{
         memory::{Kernel, Memory as _, Raw},
-        offsets::{PF_FROZEN_MASK, TASK_FLAGS, TASK_NVCSW},
-        task::{self, PF_FREEZER_SKIP, PF_KTHREAD, PF_NOFREEZE, PF_SUSPEND_TASK},
+        offsets::{TASK_FLAGS, TASK_NVCSW},
+        task::{self, PF_KTHREAD, PF_NOFREEZE, PF_SUSPEND_TASK},
     },
     maps::SYSTEM,
 };
@@ -149,8 +149,7 @@ unsafe fn is_awaited(whom: Kernel, kernel_threads: bool) -> bool {
     // SAFETY: `whom` is a task, read through the helper that refuses bad addresses.
     unsafe {
         let flags = task::word::<Raw>(whom, &TASK_FLAGS);
-        let skip = if PF_FROZEN_MASK.load() != 0 { PF_FREEZER_SKIP } else { 0 };
-        let exempt = flags & (PF_NOFREEZE | PF_SUSPEND_TASK | skip) != 0;
+        let exempt = flags & (PF_NOFREEZE | PF_SUSPEND_TASK) != 0 || task::is_skipped(flags);
         let later = flags & PF_KTHREAD != 0 && !kernel_threads;
         !exempt && !later && !task::frozen_v1::<Raw>(whom, task::state::<Raw>(whom))
     }

@@ -3,8 +3,8 @@
 use super::{
     memory::{Kernel, Memory},
     offsets::{
-        CGROUP_KN, CGROUP_PARENT, CGROUP_ROOT, CSS_CGROUP, CSS_SET_DFL_CGRP, CSS_SET_FREEZER, KN_ID,
-        TASK_CGROUPS,
+        CGROUP_KN, CGROUP_PARENT, CGROUP_ROOT, CSS_CGROUP, CSS_SET_DFL_CGRP, CSS_SET_FREEZER, FREEZER_STATE,
+        KN_ID, TASK_CGROUPS,
     },
 };
 
@@ -17,6 +17,21 @@ pub unsafe fn v1_of<M: Memory>(task: Kernel) -> Option<Kernel> {
         let css = non_null(M::load(set, &CSS_SET_FREEZER))?;
         non_null(M::load(css, &CSS_CGROUP))
     }
+}
+
+/// `CGROUP_FREEZING_SELF` and `CGROUP_FREEZING_PARENT` (kernel/cgroup/freezer.c, later legacy_freezer.c).
+const CGROUP_FREEZING: u32 = 0b110;
+
+/// Whether the task's freezer cgroup in v1 is to be frozen, by itself or an ancestor; only known before 6.1.
+#[inline(always)]
+pub unsafe fn is_freezing_v1<M: Memory>(task: Kernel) -> bool {
+    // SAFETY: `task` is a task; every step checks for null. The state of the controller is the first member of `struct freezer`.
+    let state = unsafe {
+        let set = non_null(M::load(task, &TASK_CGROUPS));
+        let css = set.and_then(|set| non_null(M::load(set, &CSS_SET_FREEZER)));
+        css.and_then(|freezer| M::load::<u32>(freezer, &FREEZER_STATE))
+    };
+    state.is_some_and(|state| state & CGROUP_FREEZING != 0)
 }
 
 /// The cgroup of a task in v2.

@@ -39,6 +39,8 @@ globals! {
     /// In the records of classic tracepoints: `sched_switch`, `sched_process_fork`, `cgroup_freeze` and
     /// `cgroup_unfreeze`, `cgroup_notify_frozen`.
     RECORD_PREV_STATE, RECORD_CHILD_PID, RECORD_CGROUP_ID, RECORD_NOTIFY_ID, RECORD_NOTIFY_VAL,
+    /// `freezer->state`, which is looked at before 6.1 only.
+    FREEZER_STATE,
 }
 
 /// Mask of the v2 `frozen` bit in its byte.

@@ -21,7 +21,7 @@ pub const PF_NOFREEZE: u32 = 0x0000_8000;
 /// Freezes the whole system, itself excepted.
 pub const PF_SUSPEND_TASK: u32 = 0x8000_0000;
 /// Counts as frozen (before 6.1, where there is `PF_FROZEN`).
-pub const PF_FREEZER_SKIP: u32 = 0x4000_0000;
+const PF_FREEZER_SKIP: u32 = 0x4000_0000;
 
 /// Reads a `u32` field; 0 where the kernel has none.
 #[inline(always)]
@@ -56,6 +56,13 @@ pub unsafe fn state<M: Memory>(task: Kernel) -> u32 {
 pub unsafe fn frozen_v1<M: Memory>(task: Kernel, state: u32) -> bool {
     // SAFETY: `task` is a task.
     state & TASK_FROZEN != 0 || unsafe { word::<M>(task, &TASK_FLAGS) } & PF_FROZEN_MASK.load() != 0
+}
+
+/// Whether a freeze of v1 or of the whole system counts a task with these flags as frozen, marked or not: before 6.1 it does
+/// not wait for who sleeps so that it may go on sleeping (`freezer_do_not_count`, `freezer_should_skip`, include/linux/freezer.h).
+#[inline(always)]
+pub fn is_skipped(flags: u32) -> bool {
+    PF_FROZEN_MASK.load() != 0 && flags & PF_FREEZER_SKIP != 0
 }
 
 /// Whether v2 counts the task as frozen; `None` where the kernel has no v2 freezer.

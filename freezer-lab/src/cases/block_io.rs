@@ -62,7 +62,7 @@ fn reader(scene: &mut Scene, place: &Place, direct: bool, inside: bool) -> Resul
 }
 
 /// The one that says the file is its own.
-fn loop_device(file: &std::path::Path) -> Result<String> {
+pub(super) fn loop_device(file: &std::path::Path) -> Result<String> {
     let entries = std::fs::read_dir("/sys/class/block").into_iter().flatten().flatten();
     let is = |dir: &std::path::Path| {
         std::fs::read_to_string(dir.join("loop/backing_file"))

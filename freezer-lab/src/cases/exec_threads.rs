@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::needs::is_linux;
 use super::{Case, Expected, Holder, Place, Stage};
 use crate::Job;
 use crate::cgroup::{Cgroup, Hierarchy, State};
@@ -179,7 +180,10 @@ pub(super) const CORE_DUMP: Case = Case {
             let second = scene[task].tids()[1];
             let mut way = vec![Holder::Task { pid, tid: Some(pid), frozen: false, cgroup: None }];
             way.extend(at_fault);
-            blockers.push(Expected::main_of(scene, task, "exiting").thread(second).waits_for(way));
+            let mut dying = Expected::main_of(scene, task, "exiting").thread(second).waits_for(way);
+            // kernel/exit.c: `exit_signals` marks it first, and `exit_mm` waits; since 5.16 `coredump_task_exit` waits before.
+            dying.exiting = !is_linux(5, 16);
+            blockers.push(dying);
         }
         Ok(Stage::stuck(cgroup, blockers))
     },

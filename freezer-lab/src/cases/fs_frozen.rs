@@ -1,11 +1,12 @@
 //! Writers to a filesystem frozen by FIFREEZE.
 //!
 //! The wait for leave to write is freezable (include/linux/fs.h, `__sb_start_write`: for write(2) and its like since
-//! 6.1, for page faults and the filesystem's own transactions too since 6.16), so v1 freezes such a writer in place;
-//! v2 does not.
+//! 6.15, for page faults and the filesystem's own transactions too since 6.16), so v1 freezes such a writer in place;
+//! older kernels do not, and neither does v2.
 
 use std::path::PathBuf;
 
+use super::needs::is_linux;
 use super::{Case, Expected, Holder, Outcome, Place, STUCK, Stage};
 use crate::Job;
 use crate::cgroup::Hierarchy;
@@ -20,13 +21,21 @@ pub(super) const WRITE: Case = Case {
     set_up: |scene, place| writer(scene, place, Job::Write, Outcome::TimedOut),
 };
 
-/// The same under v1: harmless.
+/// The same under v1: harmless where the writer is frozen in place.
 pub(super) const WRITE_V1: Case = Case {
     name: "fs-frozen-write-v1",
-    about: "write to a frozen filesystem under v1, which freezes the writer in place: harmless",
+    about: "write to a frozen filesystem under v1, which freezes the writer in place (6.15+): harmless",
     hierarchies: &[Hierarchy::V1],
-    set_up: |scene, place| writer(scene, place, Job::Write, Outcome::Frozen),
+    set_up: |scene, place| {
+        let outcome = if writers_freeze_in_place() { Outcome::Frozen } else { Outcome::TimedOut };
+        writer(scene, place, Job::Write, outcome)
+    },
 };
+
+/// Whether v1 freezes who waits in write(2) for leave to write.
+pub(super) fn writers_freeze_in_place() -> bool {
+    is_linux(6, 15)
+}
 
 /// mkdir(2) by path.
 pub(super) const MKDIR: Case = Case {

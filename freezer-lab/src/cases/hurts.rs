@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Case, Hurt, STUCK, Stage};
+use super::{Case, Expected, Holder, Hurt, STUCK, Stage, fs_frozen};
 use crate::cgroup::{Hierarchy, State};
 use crate::error::{Error, Result};
 use crate::fuse::SILENT_NAME;
@@ -32,7 +32,8 @@ pub(super) const FUSE: Case = Case {
 ///
 /// The wait for leave to write to a frozen filesystem is freezable (include/linux/fs.h, `__sb_start_write`), and
 /// `write(2)` comes to it with the lock of the file's position held (`ksys_write`): whoever shares the
-/// open file waits for that lock.
+/// open file waits for that lock. On kernels where that wait is not freezable the writer blocks the freeze, which then hurts
+/// nobody.
 pub(super) const LOCK: Case = Case {
     name: "hurts-lock-waiter",
     about: "v1 freezes a task in place that holds a file's position lock, which a task outside waits for",
@@ -52,6 +53,10 @@ pub(super) const LOCK: Case = Case {
         scene[writer].wait_stuck(holder, 'D', "percpu_rwsem_wait", STUCK)?;
         scene[waiter].go()?;
         scene[waiter].wait_stuck(pid, 'D', "fdget_pos", STUCK)?;
+        if !fs_frozen::writers_freeze_in_place() {
+            let blocker = Expected::main_of(scene, writer, "fs-frozen").waits_for([Holder::Mount(mount)]);
+            return Ok(Stage::stuck(cgroup, vec![blocker]));
+        }
         Ok(Stage::frozen(cgroup).hurting([Hurt { kind: "lock-held", pid, by: Some(holder) }]))
     },
 };

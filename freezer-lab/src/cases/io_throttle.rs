@@ -8,7 +8,7 @@ use super::{Case, Expected, Holder, Place, STUCK, Stage};
 use crate::Job;
 use crate::cgroup::{Cgroup, Hierarchy};
 use crate::error::{Result, Tried as _};
-use crate::scene::Scene;
+use crate::scene::{Scene, WorkerId};
 use crate::undo::Undo;
 use crate::worker::storage;
 
@@ -37,6 +37,46 @@ pub(super) const FSYNC: Case = Case {
     set_up: |scene, place| limited(scene, place, "write_bps_device", false, storage::Job::WriteAndFsync),
 };
 
+/// The same by v2's `io.max`, which is the frozen cgroup's own.
+pub(super) const MAX: [Case; 3] = [
+    Case {
+        name: "io-throttle-max-read",
+        about: "O_DIRECT read under an io.max of two bytes per second of the cgroup that is frozen",
+        hierarchies: &[Hierarchy::V2],
+        set_up: |scene, place| limited_v2(scene, place, "rbps", storage::Job::DirectRead),
+    },
+    Case {
+        name: "io-throttle-max-write",
+        about: "O_DIRECT write under an io.max of two bytes per second of the cgroup that is frozen",
+        hierarchies: &[Hierarchy::V2],
+        set_up: |scene, place| limited_v2(scene, place, "wbps", storage::Job::DirectWrite),
+    },
+    Case {
+        name: "io-throttle-max-fsync",
+        about: "fsync of a written file under an io.max of two bytes per second of the cgroup that is frozen",
+        hierarchies: &[Hierarchy::V2],
+        set_up: |scene, place| limited_v2(scene, place, "wbps", storage::Job::WriteAndFsync),
+    },
+];
+
+fn limited_v2(
+    scene: &mut Scene,
+    place: &Place,
+    what: &str,
+    job: fn(PathBuf) -> storage::Job,
+) -> Result<Stage> {
+    let cgroup = place.cgroup(scene)?;
+    let (mount, path) = file(scene)?;
+    let worker = scene.worker(&Job::Storage(job(path)))?;
+    scene[worker].put_in(&cgroup)?;
+    let number = device_of(&mount)?;
+    let lifted = Undo::Restore { path: cgroup.path().join("io.max"), text: format!("{number} {what}=max") };
+    scene.will_undo(lifted)?;
+    // The kernel takes no less (block/blk-throttle.c, `tg_set_limit`).
+    cgroup.write("io.max", &format!("{number} {what}=2"))?;
+    throttled(scene, cgroup.clone(), worker, &cgroup, if what == "rbps" { "dio" } else { "" })
+}
+
 fn limited(
     scene: &mut Scene,
     place: &Place,
@@ -45,12 +85,7 @@ fn limited(
     job: fn(PathBuf) -> storage::Job,
 ) -> Result<Stage> {
     let cgroup = place.cgroup(scene)?;
-    let mount = scene.ext4()?;
-    let path = mount.join("file");
-    // Written out before there is a limit: later each block would wait for it.
-    std::fs::write(&path, [b'x'; 8192])
-        .and_then(|()| std::fs::File::open(&path)?.sync_all())
-        .tried("write", path.display())?;
+    let (mount, path) = self::file(scene)?;
     let parent = scene.controller_cgroup("blkio")?;
     let own = scene.child_of(&parent, "own")?;
     let worker = scene.worker(&Job::Storage(job(path)))?;
@@ -60,8 +95,29 @@ fn limited(
     if parent_too {
         limit(scene, &parent, &mount, file)?;
     }
+    throttled(scene, cgroup, worker, &own, if file.starts_with("read") { "dio" } else { "" })
+}
+
+/// A file of a filesystem of its own, with something in it.
+fn file(scene: &mut Scene) -> Result<(PathBuf, PathBuf)> {
+    let mount = scene.ext4()?;
+    let path = mount.join("file");
+    // Written out before there is a limit: later each block would wait for it.
+    std::fs::write(&path, [b'x'; 8192])
+        .and_then(|()| std::fs::File::open(&path)?.sync_all())
+        .tried("write", path.display())?;
+    Ok((mount, path))
+}
+
+/// Lets the worker run into the limit of a cgroup.
+fn throttled(
+    scene: &mut Scene,
+    cgroup: Cgroup,
+    worker: WorkerId,
+    own: &Cgroup,
+    function: &str,
+) -> Result<Stage> {
     scene[worker].go()?;
-    let function = if file.starts_with("read") { "dio" } else { "" };
     scene[worker].wait_stuck(scene[worker].pid(), 'D', function, STUCK)?;
     let blocker = Expected::main_of(scene, worker, "io-throttle")
         .certainty("likely")
@@ -71,9 +127,14 @@ fn limited(
 
 /// One byte per second for the device of a filesystem; lifted before the workers are killed, for they wait unkillably.
 fn limit(scene: &mut Scene, cgroup: &Cgroup, mount: &std::path::Path, file: &str) -> Result<()> {
-    let device = std::fs::metadata(mount).tried("look at", mount.display())?.dev();
-    let number = format!("{}:{}", libc::major(device), libc::minor(device));
+    let number = device_of(mount)?;
     let file = format!("blkio.throttle.{file}");
     scene.will_undo(Undo::Restore { path: cgroup.path().join(&file), text: format!("{number} 0") })?;
     cgroup.write(&file, &format!("{number} 1"))
+}
+
+/// As limits name it.
+fn device_of(mount: &std::path::Path) -> Result<String> {
+    let device = std::fs::metadata(mount).tried("look at", mount.display())?.dev();
+    Ok(format!("{}:{}", libc::major(device), libc::minor(device)))
 }

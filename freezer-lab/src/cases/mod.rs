@@ -2,6 +2,7 @@
 
 mod autofs;
 mod block_io;
+mod block_io_dm;
 mod chain_freezes;
 mod chain_mounts;
 mod chain_servers;
@@ -27,6 +28,7 @@ mod late_arrival;
 mod lock_directory;
 mod lock_file_position;
 mod needs;
+mod nfs_request;
 mod oom_wait;
 mod seccomp_notify;
 mod slow;
@@ -44,7 +46,6 @@ use crate::error::Result;
 use crate::premise::Premise;
 use crate::scene::{Scene, WorkerId};
 use crate::{proc, wait};
-pub use needs::{Absent, absent};
 
 /// A limit for freezes that no waiting would complete.
 pub const STUCK_FOR_GOOD: Duration = Duration::from_millis(300);
@@ -219,6 +220,8 @@ pub enum Holder {
     Device(String),
     /// A cgroup.
     Cgroup(PathBuf),
+    /// A server of a network filesystem, by its address.
+    Server(String),
     /// Whichever it is at the moment.
     OneOf(Vec<Holder>),
 }
@@ -354,6 +357,9 @@ pub fn by_cause() -> Vec<(&'static str, Vec<Case>)> {
         ("fuse-request", fuse_flush_in_exit::ALL.into()),
         ("fuse-request", vec![vfork::CHILD_STUCK, stopped::DURING]),
         ("block-io", vec![block_io::READ, block_io::DIRECT, block_io::SERVER_INSIDE]),
+        ("block-io", block_io_dm::ALL.into()),
+        ("nfs-request", nfs_request::ALL.into()),
+        ("io-throttle", io_throttle::MAX.into()),
         ("io-throttle", vec![io_throttle::READ, io_throttle::WRITE, io_throttle::FSYNC]),
         ("fuse-request", chain_servers::ALL.into()),
         ("fuse-request", chain_mounts::ALL.into()),

@@ -1,4 +1,4 @@
-//! What this host must have for a case, and the mechanisms of the catalogue that have no case here.
+//! What this host must have for a case.
 
 use std::fs;
 use std::path::Path;
@@ -13,6 +13,8 @@ enum Need {
     Filesystem(&'static str),
     /// A device of `/proc/misc` or `/proc/devices`.
     Device(&'static str),
+    /// A v2 controller that the root hands down.
+    Controller(&'static str),
     /// A path that must be free for the lab to use.
     Free(&'static str),
     /// A kernel not older than this: for what shows itself nowhere before it is used.
@@ -37,40 +39,10 @@ const NEEDS: &[(&str, Need)] = &[
     ("autofs", Need::Filesystem("autofs")),
     ("block-io-loop", Need::Device("loop")),
     ("block-io-dm", Need::Device("device-mapper")),
-    ("nfs", Need::Filesystem("nfs")),
+    ("block-io-dm", Need::Device("loop")),
+    ("io-throttle-max", Need::Controller("io")),
+    ("nfs-", Need::Filesystem("nfs")),
 ];
-
-/// Mechanisms that real freezes hang in and no case shows, as long as none has a name that begins so.
-const WANTED: &[(&str, &str, &str)] = &[
-    ("nfs", "nfs-request", "stat on an NFS mount whose server is gone"),
-    ("block-io-dm", "block-io", "read from a suspended device-mapper device"),
-];
-
-/// A mechanism without a case here.
-#[derive(Debug)]
-pub struct Absent {
-    /// What it would be called.
-    pub name: &'static str,
-    /// Its cause.
-    pub cause: &'static str,
-    /// What it would show.
-    pub about: &'static str,
-    /// Why there is none.
-    pub why: String,
-}
-
-/// Mechanisms of the catalogue that no case shows.
-#[must_use]
-pub fn absent() -> Vec<Absent> {
-    let built = super::all();
-    let missing = WANTED.iter().filter(|(name, ..)| !built.iter().any(|case| case.name.starts_with(name)));
-    missing
-        .map(|&(name, cause, about)| {
-            let why = lacking(name).unwrap_or_else(|| "no case is written for it".to_owned());
-            Absent { name, cause, about, why }
-        })
-        .collect()
-}
 
 impl Case {
     /// Why this host cannot run it; `None`: it can.
@@ -101,6 +73,7 @@ impl Need {
         let (files, word, what): (&[&str], _, _) = match self {
             Self::Filesystem(name) => (&["/proc/filesystems"], name, "filesystem"),
             Self::Device(name) => (&["/proc/misc", "/proc/devices"], name, "device"),
+            Self::Controller(name) => return not_handed_down(name),
             Self::Free(path) => return taken(Path::new(path)),
             Self::Linux(major, minor) => return older_than((*major, *minor)),
         };
@@ -112,11 +85,29 @@ impl Need {
     }
 }
 
+/// On hybrid hosts v1 has most controllers.
+fn not_handed_down(controller: &str) -> Option<String> {
+    let file = mounts::freezer(Hierarchy::V2).ok()?.join("cgroup.subtree_control");
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let has = text.split_ascii_whitespace().any(|name| name == controller);
+    (!has).then(|| format!("the v2 hierarchy does not hand the controller {controller} down"))
+}
+
 /// What this kernel lacks, if it is older than the version.
 fn older_than(version: (u32, u32)) -> Option<String> {
-    let release = nix::sys::utsname::uname().ok()?.release().to_string_lossy().into_owned();
+    let release = release();
     (parse_release(&release)? < version)
         .then(|| format!("this kernel is {release}, and it came with {}.{}", version.0, version.1))
+}
+
+/// Whether this kernel is that version or a newer one: what it does with a case may depend on it.
+pub(super) fn is_linux(major: u32, minor: u32) -> bool {
+    older_than((major, minor)).is_none()
+}
+
+fn release() -> String {
+    nix::sys::utsname::uname()
+        .map_or_else(|_| String::new(), |names| names.release().to_string_lossy().into_owned())
 }
 
 /// Major and minor of `6.12.117+deb13-cloud-amd64`.

@@ -63,9 +63,7 @@ pub fn all(options: &Options) -> Result<bool> {
         }
     }
     let score = Score::of(&rows);
-    let mut absent: Vec<_> =
-        missing.iter().map(|case| (case.name, case.missing().unwrap_or_default())).collect();
-    absent.extend(cases::absent().into_iter().map(|one| (one.name, one.why)));
+    let absent: Vec<_> = missing.iter().map(|case| (case.name, case.missing().unwrap_or_default())).collect();
     if options.json {
         let absent: Vec<_> = absent.iter().map(|(name, why)| json!({ "name": name, "why": why })).collect();
         let whole = json!({ "cases": rows, "score": score, "missing": absent });

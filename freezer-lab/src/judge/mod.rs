@@ -240,6 +240,7 @@ fn is(holder: &Holder, step: &Value) -> bool {
         Holder::Mount(path) => step["kind"] == "mount" && step["path"] == path.to_string_lossy().as_ref(),
         Holder::Device(name) => step["kind"] == "device" && step["name"] == name.as_str(),
         Holder::Cgroup(path) => step["kind"] == "cgroup" && step["path"] == path.to_string_lossy().as_ref(),
+        Holder::Server(address) => step["kind"] == "server" && step["address"] == address.as_str(),
         Holder::OneOf(holders) => holders.iter().any(|holder| is(holder, step)),
         Holder::Task { pid, tid, frozen, cgroup } => {
             let cgroup = cgroup.as_ref().map(|path| path.to_string_lossy());

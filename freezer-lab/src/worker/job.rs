@@ -18,7 +18,7 @@ use super::{
     userfault,
 };
 use crate::error::{Error, Result, Tried as _};
-use crate::fuse;
+use crate::{fuse, nfs};
 
 /// A job, handed to the worker as JSON. "Then" is after [`super::Worker::go`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -109,6 +109,8 @@ pub enum Job {
     Tasks(tasks::Job),
     /// Waits for a block device.
     Storage(storage::Job),
+    /// Waits for an NFS server, or is one.
+    Nfs(nfs::Job),
     /// What only a hostile or an unlucky program does.
     Odd(odd::Job),
 }
@@ -190,13 +192,14 @@ impl Job {
             Self::Supervised(job) => job.run(),
             Self::Tasks(job) => job.run(),
             Self::Storage(job) => job.run(),
+            Self::Nfs(job) => job.run(),
             Self::Odd(job) => job.run(),
         }
     }
 }
 
 /// For jobs of one thread that need no preparation.
-pub(super) fn after_ready(job: impl FnOnce() -> Result<()>) -> Result<()> {
+pub(crate) fn after_ready(job: impl FnOnce() -> Result<()>) -> Result<()> {
     ready(&[gettid().as_raw()])?;
     job()
 }
@@ -241,7 +244,7 @@ fn spin_until(end: impl Fn() -> bool) {
 }
 
 /// Goes on after an answer, so that there is always a request under way when a slow server freezes.
-pub(super) fn stat(path: &Path) -> Result<()> {
+pub(crate) fn stat(path: &Path) -> Result<()> {
     loop {
         match fs::metadata(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}

@@ -36,6 +36,7 @@ pub use asked::Asked;
 pub(crate) use asked::is_asked;
 pub(crate) use cpu::KeptOff;
 pub use job::{Job, Share};
+pub(crate) use job::{after_ready, stat};
 
 use crate::cgroup::Cgroup;
 use crate::error::{Error, Result, Tried as _};

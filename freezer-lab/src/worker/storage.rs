@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::job::{after_ready, sleep_for_ever};
 use crate::error::{Error, Result, Tried as _};
+use crate::mapped;
 
 /// Blocks of every device used here divide it.
 const BLOCK: usize = 4096;
@@ -53,6 +54,15 @@ pub enum Job {
         /// Past the page cache.
         direct: bool,
     },
+    /// The same with a device-mapper device on it, which is suspended; then reads from that.
+    MappedRead {
+        /// The file.
+        file: PathBuf,
+        /// Name of the device.
+        name: String,
+        /// Past the page cache.
+        direct: bool,
+    },
 }
 
 impl Job {
@@ -82,6 +92,17 @@ impl Job {
             Self::LoopRead { file, direct } => {
                 let (device, path) = attach(file)?;
                 let reader = open(&path, if *direct { libc::O_DIRECT } else { 0 })?;
+                after_ready(|| {
+                    read(&reader, &path)?;
+                    drop(device);
+                    sleep_for_ever()
+                })
+            }
+            Self::MappedRead { file, name, direct } => {
+                let (device, lower) = attach(file)?;
+                let path = mapped::make(name, &lower)?;
+                let reader = open(&path, if *direct { libc::O_DIRECT } else { 0 })?;
+                mapped::suspend(name)?;
                 after_ready(|| {
                     read(&reader, &path)?;
                     drop(device);

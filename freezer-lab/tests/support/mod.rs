@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::time::Duration;
 
@@ -70,15 +71,18 @@ pub fn stage_ready(scene: &mut Scene, name: &str, hierarchy: Hierarchy) -> Stage
 
 /// Runs the agent as root without the capabilities that BPF needs.
 pub fn without_bpf(arguments: &[&str], stage: &Stage) -> (Option<i32>, Value) {
-    let output = Command::new("setpriv")
-        .arg("--bounding-set=-bpf,-perfmon,-sys_admin")
-        .arg(agent::path().expect("the agent is built"))
-        .args(arguments)
-        .arg("--cgroup")
-        .arg(stage.cgroup.path())
-        .arg("--json")
-        .output()
-        .expect("setpriv (util-linux) runs");
+    /// `CAP_SYS_ADMIN`, `CAP_PERFMON`, `CAP_BPF` (include/uapi/linux/capability.h).
+    const NEEDED: [libc::c_ulong; 3] = [21, 38, 39];
+    let drop = || {
+        // SAFETY: prctl with numbers. What leaves the bounding set is not given to root's programs by execve.
+        let dropped =
+            |&right: &libc::c_ulong| unsafe { libc::prctl(libc::PR_CAPBSET_DROP, right, 0, 0, 0) } == 0;
+        if NEEDED.iter().all(dropped) { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+    };
+    let mut command = Command::new(agent::path().expect("the agent is built"));
+    command.args(arguments).arg("--cgroup").arg(stage.cgroup.path()).arg("--json");
+    // SAFETY: system calls alone between fork and exec.
+    let output = unsafe { command.pre_exec(drop) }.output().expect("the agent runs");
     (output.status.code(), serde_json::from_slice(&output.stdout).expect("one JSON object"))
 }
 

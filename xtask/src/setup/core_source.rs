@@ -31,6 +31,11 @@ impl Compiler {
         Ok(Compiler { version, sysroot })
     }
 
+    /// Whether it has a precompiled standard library for a target.
+    pub fn has_library(&self, target: &str) -> bool {
+        self.sysroot.join("lib/rustlib").join(target).join("lib").is_dir()
+    }
+
     fn source(&self) -> PathBuf {
         self.sysroot.join("lib/rustlib/src/rust")
     }

@@ -1,6 +1,7 @@
 //! What the tests need beyond git and stable Rust, found or installed. Nothing is installed twice.
 
 use crate::step::{Log, Steps};
+use crate::vm::machine::Machine;
 
 pub mod apt;
 mod components;
@@ -26,6 +27,15 @@ pub fn missing() -> anyhow::Result<Vec<Need>> {
     needs.extend(components::missing()?);
     needs.extend(core_source::missing()?);
     needs.extend(tools::missing()?);
+    Ok(needs)
+}
+
+/// The same for guests. Not among [`missing`]: without guests the rest of the tests is still worth running.
+pub fn missing_for_guests(machines: &[Machine]) -> anyhow::Result<Vec<Need>> {
+    let mut needs: Vec<_> = packages::missing_for_guests(machines).into_iter().collect();
+    for machine in machines {
+        needs.extend(components::missing_library(*machine)?);
+    }
     Ok(needs)
 }
 

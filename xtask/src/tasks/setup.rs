@@ -11,7 +11,7 @@ use crate::vm::machine::Machine;
 pub fn run(arguments: &mut Parser) -> anyhow::Result<ExitCode> {
     super::no_more(arguments)?;
     let mut needs = setup::missing()?;
-    needs.extend(setup::packages::missing_for_guests(&[Machine::X86_64]));
+    needs.extend(setup::missing_for_guests(&Machine::ALL)?);
     if needs.is_empty() {
         println!("nothing is missing: `cargo xtask test` can start");
         return Ok(ExitCode::SUCCESS);

@@ -12,7 +12,7 @@ use crate::counts::Counts;
 use crate::host;
 use crate::interrupt::Interrupt;
 use crate::readme;
-use crate::setup::{self, packages};
+use crate::setup;
 use crate::step::{Log, Outcome, Steps};
 use crate::vm::extent::Extent;
 use crate::vm::guest::{Guest, Limit, quote};
@@ -39,11 +39,11 @@ cargo xtask vm COMMAND
   --timeout SECONDS  run: end a guest that takes longer (300)
   --jobs N           test: run so many guests at once (2)
 
-qemu and xz are installed if they are missing (packages qemu-system-x86 and xz-utils); kernels come from the Debian mirror that
+qemu and xz are installed if they are missing (packages qemu-system-x86, qemu-system-arm and xz-utils), and so is what builds
+programs for 64-bit Arm (gcc-aarch64-linux-gnu, libc6-dev-arm64-cross, and Rust's standard library by rustup); kernels come from the Debian mirror that
 apt uses here, signature and checksums checked by apt, and stay in ~/.cache/freezer-agent ($FREEZER_AGENT_CACHE).
 
-In a guest: freezer-agent, freezer-lab, freezer-demo, freezer-bench, tests/kernel_selftests, tests/kernel_suspend,
-tests/kernel_requests, busybox, mkfs.ext4.
+In a guest: freezer-agent, freezer-lab, freezer-demo, freezer-bench, tests/kernel_*, busybox, mkfs.ext4.
 ";
 
 pub fn run(arguments: &mut Parser) -> anyhow::Result<ExitCode> {
@@ -108,7 +108,7 @@ impl Choice {
 }
 
 fn list() -> anyhow::Result<ExitCode> {
-    for series in Series::all() {
+    for series in SERIES {
         let release = series.kept()?.map(|kernel| kernel.release);
         let release = release.as_deref().unwrap_or("fetched when it is first used");
         println!("{:<11} {:<18} {release}", series.name, series.suite);
@@ -205,12 +205,14 @@ fn candidates<'a>(
     programs: &'a Programs,
 ) -> Vec<Candidate<'a>> {
     let pairs = chosen.iter().zip(kernels);
-    let all =
-        pairs.flat_map(|(series, kernel)| layouts.iter().map(move |layout| (series.name, kernel, *layout)));
-    let candidate = |(name, kernel, layout): (&'static str, _, Layout)| Candidate {
-        kernel: name,
+    let all = pairs.flat_map(|(series, kernel)| {
+        let wanted = series.layouts.iter().filter(|layout| layouts.contains(layout));
+        wanted.map(move |layout| (*series, kernel, *layout))
+    });
+    let candidate = |(series, kernel, layout): (&'static Series, &'a Kernel, Layout)| Candidate {
+        series,
         guest: Guest {
-            name: format!("{name}-{}", layout.name()),
+            name: format!("{}-{}", series.name, layout.name()),
             kernel,
             layout,
             words: String::new(),
@@ -228,10 +230,10 @@ pub const IN_TEST: &str = "the same on other kernels, in guests";
 /// Where qemu or the kernels cannot be had, nothing runs, and that is said aloud; where CI is set it is an error.
 pub fn in_test(log: &Log, interrupt: &Interrupt, counts: &mut Counts) -> anyhow::Result<Counts> {
     let fetched = (|| {
-        if let Some(need) = packages::missing_for_guests(&[Machine::X86_64]) {
+        for need in setup::missing_for_guests(&Machine::ALL)? {
             (need.install)(log)?;
         }
-        base::fetch(Machine::X86_64, log)?;
+        Machine::ALL.into_iter().try_for_each(|machine| base::fetch(machine, log))?;
         SERIES.iter().map(|series| series.fetch(log)).collect::<anyhow::Result<Vec<_>>>()
     })();
     let kernels = match fetched {
@@ -240,13 +242,16 @@ pub fn in_test(log: &Log, interrupt: &Interrupt, counts: &mut Counts) -> anyhow:
             return Err(error).context("no guest can run, and none may be skipped");
         }
         Err(error) => {
-            let skipped = Counts { skipped: SERIES.len() * Layout::ALL.len(), ..Counts::default() };
+            let skipped = Counts {
+                skipped: SERIES.iter().map(|series| series.layouts.len()).sum(),
+                ..Counts::default()
+            };
             counts.add(skipped);
             eprintln!("NOT RUN: no guest can run here: {error:#}");
             return Ok(skipped);
         }
     };
-    let programs = built(&[Machine::X86_64], log)?;
+    let programs = built(&Machine::ALL, log)?;
     let recorded = Some(recorded::read()?);
     let matrix = Matrix { extent: Extent::Chosen, at_once: matrix::AT_ONCE, recorded, interrupt };
     log.note(&matrix::heading())?;
@@ -293,7 +298,7 @@ fn prepare(
 ) -> anyhow::Result<Option<(Vec<Kernel>, Programs)>> {
     let of = |machine: &Machine| chosen.iter().any(|series| series.machine == *machine);
     let machines: Vec<_> = Machine::ALL.into_iter().filter(of).collect();
-    let needs: Vec<_> = packages::missing_for_guests(&machines).into_iter().collect();
+    let needs = setup::missing_for_guests(&machines)?;
     let mut steps = steps(needs.len() + chosen.len() + 2)?;
     let packages = |log: &Log| machines.iter().try_for_each(|machine| base::fetch(*machine, log));
     if !setup::install(needs, &mut steps) || steps.run("base packages for guests", packages).is_none() {

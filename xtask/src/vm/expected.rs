@@ -2,9 +2,10 @@
 
 use anyhow::{Context, ensure};
 
+use super::Layout;
 use super::extent::Extent;
 use super::findings::{Finding, Outcome, Part};
-use super::{Layout, kernel};
+use super::kernel::SERIES;
 
 /// One line of the table.
 struct Expectation {
@@ -95,7 +96,7 @@ impl Expectation {
             [kernels, layout, part, outcome, name, why] if !why.is_empty() => (|| {
                 Some(Expectation {
                     kernels: match kernels {
-                        ALL => kernel::Series::all().map(|series| series.name.to_owned()).collect(),
+                        ALL => SERIES.iter().map(|series| series.name.to_owned()).collect(),
                         some => some.split_whitespace().map(str::to_owned).collect(),
                     },
                     layout: match layout {
@@ -115,17 +116,13 @@ impl Expectation {
         };
         let parsed =
             parsed.with_context(|| format!("expected.txt has a line that cannot be read: {line}"))?;
-        let known = |name: &String| kernel::Series::all().any(|series| series.name == name);
+        let known = |name: &String| SERIES.iter().any(|series| series.name == name);
         ensure!(parsed.kernels.iter().all(known), "expected.txt names a kernel there is not: {line}");
         Ok(parsed)
     }
 
     fn kernels_for_readers(&self) -> String {
-        if self.kernels.len() == kernel::Series::all().count() {
-            ALL.to_owned()
-        } else {
-            self.kernels.join(", ")
-        }
+        if self.kernels.len() == SERIES.len() { ALL.to_owned() } else { self.kernels.join(", ") }
     }
 
     fn why(&self) -> &'static str {

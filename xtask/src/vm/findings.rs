@@ -26,7 +26,7 @@ pub enum Part {
     Lab,
     /// The kernel's own checklist, through the agent, and what else is asked of each kernel ([`TESTS`]).
     Selftests,
-    /// The first two once more for each way of the kernel that is withheld ([`WITHHELD`]).
+    /// The first two once more for each way of the kernel that is withheld ([`WITHHELD`]), and under each [`Condition`].
     Paths,
 }
 
@@ -65,55 +65,79 @@ impl Part {
             Part::Doctor => "freezer-agent doctor".to_owned(),
             Part::Lab => extent.lab(layout),
             Part::Selftests => {
-                let each: Vec<_> = TESTS
-                    .iter()
-                    .map(|(test, which)| format!("tests/{test} --test-threads=1 {which}"))
-                    .collect();
-                each.join("; ")
+                let each = |(name, which): &(&str, &str)| format!("tests/{name} --test-threads=1 {which}");
+                TESTS.iter().map(each).collect::<Vec<_>>().join("; ")
             }
             Part::Paths => {
-                let each: Vec<_> = WITHHELD.iter().map(|without| without.command(layout)).collect();
-                each.join("; ")
+                let all = WITHHELD.iter().map(Condition::without).chain(CONDITIONS.iter().map(Condition::of));
+                all.map(|condition| condition.examined(layout)).collect::<Vec<_>>().join("; ")
             }
         }
     }
 }
 
-/// Ways of the kernel that the agent does without (`freezer-agent/src/host/withheld.rs`): what it has left, and where that
-/// is another kind of knowledge, whether it still tells a blocker from a frozen task.
-struct Without {
-    ways: &'static str,
+/// What the agent has to live with for a while.
+struct Condition {
+    name: String,
+    /// What brings it about, for the guest's shell; nothing is looked at where that fails.
+    begin: String,
+    /// What takes it back.
+    end: &'static str,
+    /// Whether it leaves the agent another kind of knowledge: then some of the lab is told as well.
     lab: bool,
 }
 
-/// What is withheld in turn: each leaves the agent the next best way.
-const WITHHELD: [Without; 9] = [
-    Without { ways: "fentry,fexit", lab: true },
-    Without { ways: "fentry,fexit,kprobe.multi", lab: false },
-    Without { ways: "fentry,fexit,kprobe.multi,kprobe", lab: false },
-    Without { ways: "tp_btf", lab: false },
-    Without { ways: "tp_btf,raw_tp", lab: true },
-    Without { ways: "tp_btf,raw_tp,tracepoint,fentry,fexit,kprobe.multi,kprobe", lab: true },
-    Without { ways: "iter", lab: true },
-    Without { ways: "btf", lab: true },
-    Without { ways: "bpf", lab: true },
-];
-
-impl Without {
-    fn command(&self, layout: Layout) -> String {
-        let Self { ways, lab } = self;
-        let mut command = format!(
-            "printf '\\036without {ways}\\n'; export FREEZER_AGENT_WITHOUT={ways}; freezer-agent doctor"
-        );
-        if *lab {
-            let hierarchy = if layout == Layout::Hybrid { "v1" } else { "v2" };
-            command += &format!(
-                "; freezer-lab all --once --hierarchy {hierarchy} --only fuse-server-inside --only sleepers"
-            );
+impl Condition {
+    /// Some ways of the kernel withheld (`freezer-agent/src/host/withheld.rs`).
+    fn without(&(ways, lab): &(&str, bool)) -> Self {
+        Condition {
+            name: format!("without {ways}"),
+            begin: format!("export FREEZER_AGENT_WITHOUT={ways}"),
+            end: "unset FREEZER_AGENT_WITHOUT",
+            lab,
         }
-        command
+    }
+
+    fn of(&(name, begin, end): &(&str, &str, &'static str)) -> Self {
+        Condition { name: name.to_owned(), begin: begin.to_owned(), end, lab: true }
+    }
+
+    /// What the agent has left, and whether it still tells a blocker from a frozen task.
+    fn examined(&self, layout: Layout) -> String {
+        let hierarchy = if layout == Layout::Hybrid { "v1" } else { "v2" };
+        let lab = format!(
+            "; freezer-lab all --once --hierarchy {hierarchy} --only fuse-server-inside --only sleepers"
+        );
+        let lab = if self.lab { lab } else { String::new() };
+        let Condition { name, begin, end, .. } = self;
+        format!("printf '\\036condition {name}\\n'; {begin} && {{ freezer-agent doctor{lab}; {end}; }}")
     }
 }
+
+/// Ways that are withheld in turn: each leaves the agent the next best one; and whether that is another kind of knowledge.
+const WITHHELD: [(&str, bool); 9] = [
+    ("fentry,fexit", true),
+    ("fentry,fexit,kprobe.multi", false),
+    ("fentry,fexit,kprobe.multi,kprobe", false),
+    ("tp_btf", false),
+    ("tp_btf,raw_tp", true),
+    ("tp_btf,raw_tp,tracepoint,fentry,fexit,kprobe.multi,kprobe", true),
+    ("iter", true),
+    ("btf", true),
+    ("bpf", true),
+];
+
+/// Name, begin and end of what a system's owner may have set. The kernel is locked down last: that only a boot takes back.
+const CONDITIONS: &[(&str, &str, &str)] = &[
+    (
+        "under kptr_restrict=2",
+        "echo 2 >/proc/sys/kernel/kptr_restrict",
+        "echo 0 >/proc/sys/kernel/kptr_restrict",
+    ),
+    ("without /sys/kernel/btf", "mount -t tmpfs none /sys/kernel/btf", "umount /sys/kernel/btf"),
+    ("under lockdown=integrity", "echo integrity >/sys/kernel/security/lockdown", ":"),
+    ("under lockdown=confidentiality", "echo confidentiality >/sys/kernel/security/lockdown", ":"),
+];
 
 impl Outcome {
     /// As in the table of expectations.
@@ -138,19 +162,19 @@ impl Outcome {
 /// Around each part; no program prints it.
 const MARK: char = '\x1e';
 
-/// The script that runs all parts.
-pub fn script(extent: Extent, layout: Layout) -> String {
-    let part = |part: Part| {
+/// The script that runs some parts.
+pub fn script(parts: &[Part], extent: Extent, layout: Layout) -> String {
+    let part = |part: &Part| {
         let (name, command) = (part.name(), part.command(extent, layout));
         format!("printf '\\036begin {name}\\n'; {command}; printf '\\036end {name}\\n'\n")
     };
-    format!("cd /vm/bin\n{}", Part::ALL.map(part).concat())
+    format!("cd /vm/bin\n{}", parts.iter().map(part).collect::<String>())
 }
 
 /// Reads the output of that script. A part that did not begin, or found nothing, is a finding itself.
-pub fn read(output: &str) -> Vec<Finding> {
+pub fn read(parts: &[Part], output: &str) -> Vec<Finding> {
     let mut all = Vec::new();
-    for part in Part::ALL {
+    for &part in parts {
         let begin = format!("{MARK}begin {}\n", part.name());
         let end = format!("{MARK}end {}\n", part.name());
         let text =
@@ -243,9 +267,6 @@ fn lab(text: &str) -> Vec<Finding> {
         }
         if second == "missing" {
             let detail = line.split_once("here: ").map_or("", |(_, why)| why).to_owned();
-            if detail == "no case is written for it" {
-                continue; // on no kernel, then
-            }
             let outcome = if detail == "no v1 freezer is mounted" { Outcome::NoV1 } else { Outcome::Missing };
             found.push(Finding { part: Part::Lab, name: case.to_owned(), outcome, detail });
             continue;
@@ -266,17 +287,21 @@ fn lacks_v1(finding: &Finding) -> Option<Outcome> {
     Some(if lacking.starts_with("freezer") { Outcome::NoV1 } else { Outcome::Missing })
 }
 
-/// Behind each `without WAYS` what `doctor` and the lab print. That something is lost is the point of it.
+/// Behind each `condition NAME` what `doctor` and the lab print. That something is lost is the point of it.
 fn paths(text: &str) -> Vec<Finding> {
-    let begin = format!("{MARK}without ");
+    let begin = format!("{MARK}condition ");
     let mut all = Vec::new();
     for section in text.split(&begin).skip(1) {
-        let (ways, rest) = section.split_once('\n').unwrap_or((section, ""));
+        let (name, rest) = section.split_once('\n').unwrap_or((section, ""));
         let modes = |finding: &Finding| finding.outcome == Outcome::Right || finding.name.contains(" mode ");
-        let found = doctor(rest).into_iter().filter(modes).chain(lab(rest));
-        all.extend(found.map(|finding| Finding {
+        let found: Vec<_> = doctor(rest).into_iter().filter(modes).chain(lab(rest)).collect();
+        if found.is_empty() {
+            let (name, detail) = (format!("{name}: nothing"), rest.to_owned());
+            all.push(Finding { part: Part::Paths, name, outcome: Outcome::Missing, detail });
+        }
+        all.extend(found.into_iter().map(|finding| Finding {
             part: Part::Paths,
-            name: format!("without {ways}: {}", finding.name),
+            name: format!("{name}: {}", finding.name),
             outcome: if finding.part == Part::Doctor { Outcome::Right } else { finding.outcome },
             detail: finding.detail,
         }));
@@ -358,8 +383,8 @@ mod tests {
 
     #[test]
     fn what_is_left_without_a_way_is_found_under_its_name() {
-        let text = "\x1ewithout fentry\nv1 freezer\n  mode      bpf\n  kprobe    freeze_task\n  without   x: y\n\
-                    case  blockers\nsleepers v1 ok ok\n\x1ewithout bpf\nv1 freezer\n  mode      proc: by /proc\n\
+        let text = "\x1econdition without fentry\nv1 freezer\n  mode      bpf\n  kprobe    freeze_task\n  without   x: y\n\
+                    case  blockers\nsleepers v1 ok ok\n\x1econdition under x\nsh: no such file\n\x1econdition without bpf\nv1 freezer\n  mode      proc: by /proc\n\
                     case  blockers\nsleepers v1 ok WRONG\n";
         assert_eq!(
             short(&paths(text)),
@@ -367,6 +392,7 @@ mod tests {
                 ("without fentry: v1 mode bpf", Outcome::Right),
                 ("without fentry: v1 kprobe freeze_task", Outcome::Right),
                 ("without fentry: sleepers v1", Outcome::Right),
+                ("under x: nothing", Outcome::Missing),
                 ("without bpf: v1 mode proc: by /proc", Outcome::Right),
                 ("without bpf: sleepers v1", Outcome::Wrong),
             ]
@@ -407,7 +433,7 @@ mod tests {
 
     #[test]
     fn a_part_that_did_not_begin_is_wrong() {
-        let found = read("\x1ebegin doctor\nv2 freezer\n  mode      bpf\n\x1eend doctor\n");
+        let found = read(&Part::ALL, "\x1ebegin doctor\nv2 freezer\n  mode      bpf\n\x1eend doctor\n");
         assert_eq!(
             short(&found),
             [

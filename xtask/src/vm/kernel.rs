@@ -6,6 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
+use super::Layout;
+use super::findings::Part;
 use super::machine::Machine;
 use crate::setup::apt::{Suite, Trust};
 use crate::step::{Log, Outcome};
@@ -19,23 +21,36 @@ pub struct Series {
     pub suite: &'static str,
     /// What it runs on.
     pub machine: Machine,
+    /// Beginning of the name of the package that depends on the newest kernel of the suite.
+    newest: &'static str,
+    /// What its guests may have.
+    pub layouts: &'static [Layout],
+    /// What is looked at in them.
+    pub parts: &'static [Part],
 }
 
 /// All that are tried by every run of the tests. 7.x is whatever Debian's backports have at the time it is fetched.
 pub const SERIES: &[Series] = &[
-    Series { name: "5.10", suite: "bullseye", machine: Machine::X86_64 },
-    Series { name: "6.1", suite: "bookworm", machine: Machine::X86_64 },
-    Series { name: "6.12", suite: "trixie", machine: Machine::X86_64 },
-    Series { name: "7.x", suite: "trixie-backports", machine: Machine::X86_64 },
+    cloud("5.10", "bullseye", Machine::X86_64),
+    cloud("6.1", "bookworm", Machine::X86_64),
+    cloud("6.12", "trixie", Machine::X86_64),
+    cloud("7.x", "trixie-backports", Machine::X86_64),
+    cloud("6.12-arm64", "trixie", Machine::Aarch64),
+    // For what of suspend the cloud kernels lack (CONFIG_PM_SLEEP_DEBUG).
+    Series {
+        name: "6.12-full",
+        suite: "trixie",
+        machine: Machine::X86_64,
+        newest: "linux-image-",
+        layouts: &[Layout::Hybrid],
+        parts: &[Part::Doctor, Part::Selftests],
+    },
 ];
 
-/// Those that only run when they are named: building the programs for them, with their standard library, takes minutes.
-pub const ON_REQUEST: &[Series] =
-    &[Series { name: "6.12-arm64", suite: "trixie", machine: Machine::Aarch64 }];
-
-/// Depends on the newest kernel of a suite; of Debian's kernels the cloud ones have the fewest modules, and what a guest
-/// needs built in.
-const NEWEST: &str = "linux-image-cloud-";
+/// Of Debian's kernels the cloud ones have the fewest modules, and what a guest needs built in.
+const fn cloud(name: &'static str, suite: &'static str, machine: Machine) -> Series {
+    Series { name, suite, machine, newest: "linux-image-cloud-", layouts: &Layout::ALL, parts: &Part::ALL }
+}
 
 /// A fetched kernel.
 pub struct Kernel {
@@ -62,16 +77,11 @@ impl Series {
             let kept = series.kept().ok().flatten();
             kept.is_some_and(|kernel| kernel.release.starts_with(&format!("{name}.")))
         };
-        let found = Self::all().find(|series| series.name == name).or_else(|| SERIES.iter().find(begins));
+        let found = SERIES.iter().find(|series| series.name == name).or_else(|| SERIES.iter().find(begins));
         found.with_context(|| {
-            let names: Vec<_> = Self::all().map(|series| series.name).collect();
+            let names: Vec<_> = SERIES.iter().map(|series| series.name).collect();
             format!("there is no kernel {name} here, only {}", names.join(", "))
         })
-    }
-
-    /// Every one there is.
-    pub fn all() -> impl Iterator<Item = &'static Series> {
-        SERIES.iter().chain(ON_REQUEST)
     }
 
     fn folder(&self) -> anyhow::Result<PathBuf> {
@@ -102,7 +112,7 @@ impl Series {
         let suite =
             Suite::open(self.suite, self.machine.debian(), &super::cache()?.join("apt"), Trust::Signature)?;
         suite.update(log)?;
-        let image = first(&suite, &format!("{NEWEST}{}", self.machine.debian()), "linux-image-")?;
+        let image = first(&suite, &format!("{}{}", self.newest, self.machine.debian()), "linux-image-")?;
         // From 7.x on the image itself is in a package of its own, and so are the modules.
         let mut wanted = vec![image.clone()];
         for part in ["linux-binary-", "linux-modules-"] {

@@ -12,6 +12,7 @@ use super::expected::Table;
 use super::extent::Extent;
 use super::findings::{self, Finding, Outcome, Part};
 use super::guest::{Guest, Limit};
+use super::kernel::Series;
 use super::recorded::{Record, Records};
 use crate::counts::Counts;
 use crate::interrupt::Interrupt;
@@ -34,8 +35,8 @@ pub struct Matrix<'a> {
 
 /// A guest to be examined.
 pub struct Candidate<'a> {
-    /// Its kernel, as in the table of expectations.
-    pub kernel: &'static str,
+    /// Its kernel.
+    pub series: &'static Series,
     /// The guest.
     pub guest: Guest<'a>,
 }
@@ -104,10 +105,10 @@ impl Matrix<'_> {
     }
 
     fn examine(&self, candidate: &Candidate<'_>, table: &Table) -> anyhow::Result<Report> {
-        let Candidate { kernel, guest } = candidate;
+        let Candidate { series, guest } = candidate;
         let file = guest.folder().join("output");
         let (mut output, mut kept) = (Vec::new(), None);
-        let script = findings::script(self.extent, guest.layout);
+        let script = findings::script(series.parts, self.extent, guest.layout);
         let ran = guest.run(script, limit(self.extent), self.interrupt, |line| {
             output.extend_from_slice(line);
             // As it comes, for a person who waits; the guest's folder is there once it runs.
@@ -117,9 +118,9 @@ impl Matrix<'_> {
             }
         });
         ran?;
-        let findings = findings::read(&String::from_utf8_lossy(&output));
-        let mut differences = table.differences(kernel, guest.layout, self.extent, &findings);
-        let record = Record::new(kernel, guest.layout, &guest.kernel.release, &findings, table);
+        let findings = findings::read(series.parts, &String::from_utf8_lossy(&output));
+        let mut differences = table.differences(series.name, guest.layout, self.extent, &findings);
+        let record = Record::new(series.name, guest.layout, &guest.kernel.release, &findings, table);
         // What is recorded are the chosen cases; and a difference that is told need not be told twice.
         if let (Some(recorded), Extent::Chosen, true) = (&self.recorded, self.extent, differences.is_empty())
         {

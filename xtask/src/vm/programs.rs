@@ -17,8 +17,12 @@ const PROFILE: &str = "guest";
 const PROGRAMS: &[&str] = &["freezer-agent", "freezer-lab", "freezer-demo", "freezer-bench"];
 
 /// Test files of the lab that run in guests, and which of their tests, where not all are about the kernel.
-pub const TESTS: &[(&str, &str)] =
-    &[("kernel_selftests", ""), ("kernel_suspend", ""), ("kernel_requests", "who_asks")];
+pub const TESTS: &[(&str, &str)] = &[
+    ("kernel_selftests", ""),
+    ("kernel_suspend", ""),
+    ("kernel_without_bpf", ""),
+    ("kernel_requests", "who_asks"),
+];
 
 /// Name below `/vm/bin`, and the file.
 pub type Program = (String, PathBuf);
@@ -58,8 +62,7 @@ fn command(machine: Machine, what: &str) -> anyhow::Result<Command> {
         .args(["-p", "freezer-agent", "-p", "freezer-lab"]);
     if machine == Machine::Aarch64 {
         command.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc");
-        let precompiled = Compiler::find()?.sysroot.join("lib/rustlib").join(machine.target());
-        if !precompiled.is_dir() {
+        if !Compiler::find()?.has_library(machine.target()) {
             // From the source that the eBPF target needs anyway: rustup's server may be out of reach.
             command.env("RUSTC_BOOTSTRAP", "1").args(["-Z", "build-std=std,panic_abort"]);
         }

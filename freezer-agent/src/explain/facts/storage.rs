@@ -45,6 +45,9 @@ pub struct BlockDevice {
     /// Name of a device-mapper device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dm_name: Option<Name>,
+    /// A device-mapper device that is suspended: it keeps requests until it is resumed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspended: bool,
     /// Number of the whole disk, where this is a partition: limits are set on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk: Option<(u32, u32)>,

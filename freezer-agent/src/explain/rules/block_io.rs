@@ -6,7 +6,8 @@
 //!
 //! Confirm by hand: `/proc/TID/stack` shows `submit_bio_wait`, `__iomap_dio_rw`, `folio_wait_bit*`, `jbd2_log_wait_commit`
 //! and the like; the file's device is the major:minor of its mount in `/proc/TID/mountinfo`; `/sys/dev/block/M:N/inflight`
-//! stays above 0; for a loop device `cat /sys/block/loopN/loop/backing_file`, for a stacked one `ls /sys/block/X/slaves`.
+//! stays above 0; for a loop device `cat /sys/block/loopN/loop/backing_file`, for a stacked one `ls /sys/block/X/slaves`;
+//! `/sys/block/dm-N/dm/suspended` is 1 where a device-mapper device keeps all requests until it is resumed.
 //! The same page wait on a FUSE or NFS file is those causes': the file's filesystem decides.
 //!
 //! Release: make the device answer: bring the path, target or server back; `dmsetup resume` a suspended device; answer or

@@ -54,6 +54,15 @@ impl Chain {
         if self.steps.len() > DEEPEST {
             return;
         }
+        if device.suspended {
+            // drivers/md/dm.c, `queue_io`: what lies below does not see the request before the device is resumed.
+            let name = device.dm_name.as_ref().unwrap_or(&device.name);
+            self.words += ", which is suspended";
+            self.release = Some(format!(
+                "`dmsetup resume {name}`, unless whoever suspended it (a snapshot, a reload of its table) is still at work"
+            ));
+            return;
+        }
         if let Some(mount) = &device.backing_mount {
             if waits_for_fuse(device) && !files::is_fuse(mount) {
                 // The path is that of another mount namespace, or hidden beneath another mount.
