@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod others;
+
 use std::io::Write as _;
 use std::process::Command;
 use std::time::Duration;

@@ -17,7 +17,7 @@ const PROFILE: &str = "guest";
 const PROGRAMS: &[&str] = &["freezer-agent", "freezer-lab", "freezer-demo", "freezer-bench"];
 
 /// Test files of the lab that run in guests.
-const TESTS: &[&str] = &["kernel_selftests", "kernel_suspend"];
+const TESTS: &[&str] = &["kernel_selftests", "kernel_suspend", "kernel_runtimes", "guest_others"];
 
 /// Name below `/vm/bin`, and the file.
 pub type Program = (String, PathBuf);
