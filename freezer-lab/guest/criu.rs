@@ -135,8 +135,7 @@ fn criu_that_hangs_is_explained() {
             let stuck = stuck_in(&cgroup);
             let images = scene.directory().expect("a folder");
 
-            let dump = dump(&tree, &cgroup, &images);
-            hold(scene, &dump, &cgroup);
+            let dump = hold(scene, &cgroup, || dump(&tree, &cgroup, &images));
             is_explained(&cgroup, stuck, scene[server].pid());
             go_on(&dump);
             let ended = dump.end().expect("criu ends");

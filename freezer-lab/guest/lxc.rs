@@ -10,7 +10,7 @@ use freezer_lab::undo::Undo;
 use freezer_lab::{Cgroup, Hierarchy, Scene, mounts, proc, wait};
 
 use crate::in_a_guest;
-use crate::support::others::{COUNTS, counts, explain, is_explained, stuck_in};
+use crate::support::others::{COUNTS, counts, explain, is_explained, is_freezing, stuck_in};
 use crate::support::{SOON, freeze, present, status, thaw};
 
 /// It shares the root of the guest, but not its processes and mounts.
@@ -25,7 +25,8 @@ impl Container {
         let folder = scene.directory().expect("a folder");
         let name = folder.file_name().and_then(|name| name.to_str()).expect("a plain name").to_owned();
         let config = folder.join("config");
-        fs::write(&config, format!("lxc.uts.name = {name}\n")).expect("written");
+        fs::write(&config, format!("lxc.uts.name = {name}\nlxc.apparmor.profile = unconfined\n"))
+            .expect("written");
         let hierarchy = present(&Hierarchy::BOTH)[0];
         let path = mounts::freezer(hierarchy).expect("its root").join(format!("lxc.payload.{name}"));
         scene.will_undo(Undo::ThawCgroup(path.clone())).expect("noted");
@@ -105,8 +106,4 @@ fn lxc_freeze_that_hangs_is_explained_and_ended() {
         println!("lxc-freeze, thawed meanwhile: {} {}", ended.code(), ended.stderr);
         container.is("RUNNING");
     });
-}
-
-fn is_freezing(cgroup: &Cgroup) -> bool {
-    cgroup.state().is_ok_and(|state| state == freezer_lab::State::Freezing)
 }

@@ -1,6 +1,7 @@
 //! Freezers of other people that need a machine to themselves: `cargo xtask vm others`.
 
 mod criu;
+mod crun;
 mod lxc;
 mod systemd;
 

@@ -1,6 +1,6 @@
 //! A container of an OCI runtime (runc, crun) that needs no image: it borrows the host's programs.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -50,9 +50,14 @@ impl Container {
         fs::create_dir(&rootfs).tried("make", rootfs.display())?;
         let config = bundle.join("config.json");
         fs::write(&config, self::config(&id, script, given).to_string()).tried("write", config.display())?;
-        scene.will_undo(Undo::DeleteContainer { runtime: runtime.into(), state: state.clone(), id: id.clone() })?;
+        scene.will_undo(Undo::DeleteContainer {
+            runtime: runtime.into(),
+            state: state.clone(),
+            id: id.clone(),
+        })?;
         let folders = Hierarchy::BOTH.map(|hierarchy| (hierarchy, mounts::freezer(hierarchy)));
-        let folders = folders.into_iter().filter_map(|(hierarchy, root)| Some((hierarchy, root.ok()?.join(&id))));
+        let folders =
+            folders.into_iter().filter_map(|(hierarchy, root)| Some((hierarchy, root.ok()?.join(&id))));
         let folders: Vec<_> = folders.collect();
         for (_, folder) in &folders {
             scene.will_undo(Undo::ThawCgroup(folder.clone()))?;
@@ -64,14 +69,18 @@ impl Container {
             run.arg("--no-pivot"); // pivot_root(2) refuses it
         }
         run.arg("--bundle").arg(&bundle).arg(&id);
-        // Its process keeps whatever outputs it is given: none, or our reader would wait for it.
-        let status = run.stdin(Stdio::null()).stdout(Stdio::null()).status().tried("start", runtime)?;
-        if !status.success() {
-            return Err(Error::new("start a container by", runtime, status));
+        // Its process keeps whatever outputs it is given: no pipe, or our reader would wait for it.
+        let complaints = bundle.join("complaints");
+        let stderr = File::create(&complaints).tried("make", complaints.display())?;
+        run.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
+        if !run.status().tried("start", runtime)?.success() {
+            let said = fs::read_to_string(&complaints).tried("read", complaints.display())?;
+            return Err(Error::new("start a container by", runtime, said.trim()));
         }
         // The v1 freezer where there is one: there both runtimes freeze.
         let cgroup = folders.into_iter().find(|(_, folder)| folder.is_dir());
-        let (hierarchy, folder) = cgroup.ok_or_else(|| Error::new("find", "the container's cgroup", "it has none"))?;
+        let (hierarchy, folder) =
+            cgroup.ok_or_else(|| Error::new("find", "the container's cgroup", "it has none"))?;
         Ok(Self { runtime, state, id, cgroup: Cgroup::of_another(hierarchy, folder) })
     }
 
@@ -98,9 +107,7 @@ impl Container {
 }
 
 fn config(id: &str, script: &str, given: Option<&Path>) -> Value {
-    let bind = |from: &Path, to: &Path, more: &str| {
-        json!({ "destination": to, "source": from, "type": "bind", "options": ["rbind", more] })
-    };
+    let bind = |from: &Path, to: &Path, more: &str| json!({ "destination": to, "source": from, "type": "bind", "options": ["rbind", more] });
     let mut mounts = vec![
         json!({ "destination": "/proc", "source": "proc", "type": "proc" }),
         json!({ "destination": "/dev", "source": "tmpfs", "type": "tmpfs", "options": ["nosuid", "mode=755"] }),

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Instant;
 
 use freezer_lab::agent::Run;
 use freezer_lab::undo::Undo;
@@ -63,25 +64,46 @@ pub fn is_explained(cgroup: &Cgroup, stuck: i32, server: i32) {
     assert_eq!(cgroup.state().expect("a state"), State::Freezing, "nothing is changed");
 }
 
-/// Stops a program in the middle of its freeze: one that asks, takes it back and asks again is then at one point of it.
-pub fn hold(scene: &mut Scene, run: &Run, cgroup: &Cgroup) {
-    let pid = run.pid();
-    let start = proc::start_time(pid).expect("it is our child");
-    scene.will_undo(Undo::Kill { pid, start }).expect("noted");
-    let freezing = || cgroup.state().is_ok_and(|state| state == State::Freezing);
+/// Starts a program that freezes the cgroup, and stops it in the middle of that: one that asks, takes it back and asks
+/// again, as runc does for a fifth of a second in all, is then at one point of it. Starts it again where it was too quick.
+pub fn hold(scene: &mut Scene, cgroup: &Cgroup, start: impl Fn() -> Run) -> Run {
+    let mut run = start();
     let held = || {
-        if !freezing() {
+        let pid = run.pid();
+        if proc::state(pid) == Some('Z') {
+            std::mem::replace(&mut run, start()).end().expect("it has ended");
             return false;
         }
-        signal(run, Signal::SIGSTOP);
-        assert!(wait::until(SOON, || is_stopped(pid)), "it stops");
-        let held = freezing();
-        if !held {
-            signal(run, Signal::SIGCONT);
+        if !is_freezing(cgroup) {
+            return false;
         }
-        held
+        signal(&run, Signal::SIGSTOP);
+        assert!(wait::until(SOON, || is_stopped(pid)), "it stops");
+        if !is_freezing(cgroup) {
+            signal(&run, Signal::SIGCONT);
+        }
+        is_freezing(cgroup)
     };
-    assert!(wait::until(SOON, held), "it freezes {}", cgroup.path().display());
+    assert!(at_once(held), "it freezes {}", cgroup.path().display());
+    let (pid, start) = (run.pid(), proc::start_time(run.pid()).expect("it is our child"));
+    scene.will_undo(Undo::Kill { pid, start }).expect("noted");
+    run
+}
+
+/// As [`wait::until`], without a pause: what is waited for is over in a moment.
+fn at_once(mut condition: impl FnMut() -> bool) -> bool {
+    let begun = Instant::now();
+    while begun.elapsed() < SOON {
+        if condition() {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether it is asked to freeze, and does not.
+pub fn is_freezing(cgroup: &Cgroup) -> bool {
+    cgroup.state().is_ok_and(|state| state == State::Freezing)
 }
 
 /// Lets it go on.

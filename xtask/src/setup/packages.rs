@@ -20,9 +20,8 @@ const PROGRAMS: &[Program] = &[
     // A loop device with a filesystem to freeze: the fs-frozen and block-io scenarios.
     Program { name: "mkfs.ext4", package: "e2fsprogs" },
     Program { name: "losetup", package: "mount" },
-    // What freezes are compared with in `bench`; both freeze containers in the tests.
+    // Its freezes are explained in the tests, and compared with in `bench`.
     Program { name: "runc", package: "runc" },
-    Program { name: "crun", package: "crun" },
 ];
 
 /// What guests need (`xtask/src/vm`).

@@ -19,8 +19,8 @@ use crate::vm::guest::{Guest, Limit, quote};
 use crate::vm::kernel::{Kernel, SERIES, Series};
 use crate::vm::machine::Machine;
 use crate::vm::matrix::{self, Candidate, Examined, Matrix};
-use crate::vm::programs::{self, Program};
 use crate::vm::others;
+use crate::vm::programs::{self, Program};
 use crate::vm::{Layout, base, recorded};
 
 const HELP: &str = "\

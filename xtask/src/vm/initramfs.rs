@@ -32,7 +32,7 @@ pub fn write(
         own.directory(path);
     }
     let mut order = String::new();
-    for (name, content) in modules::in_order(&kernel.modules)? {
+    for (name, content) in modules::in_order(&kernel.modules, modules::WANTED)? {
         own.file(&format!("vm/modules/{name}"), &content);
         order += &name;
         order.push('\n');

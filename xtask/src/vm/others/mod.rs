@@ -29,7 +29,7 @@ const ANY: &[Layout] = &[Layout::Hybrid, Layout::V2Only];
 /// All of them. A test's name begins with its subject's.
 pub const SUBJECTS: &[Subject] = &[
     Subject { name: "runc", layouts: ANY, tests: "kernel_runtimes" },
-    Subject { name: "crun", layouts: ANY, tests: "kernel_runtimes" },
+    Subject { name: "crun", layouts: ANY, tests: "guest_others" },
     Subject { name: "criu", layouts: ANY, tests: "guest_others" },
     Subject { name: "lxc", layouts: ANY, tests: "guest_others" },
     // Freezes in v2 only.
@@ -58,7 +58,7 @@ pub fn run(
     programs: &[Program],
     interrupt: &Interrupt,
 ) -> anyhow::Result<Vec<Tried>> {
-    let more = packages::archive()?;
+    let more = packages::archive(kernel)?;
     let layouts = [Layout::Hybrid, Layout::V2Only, Layout::Systemd].into_iter();
     let guests = layouts.filter_map(|layout| {
         let subjects: Vec<_> =
@@ -119,10 +119,11 @@ fn examine(
 
 /// Runs the tests of subjects, each by its name.
 fn script(subjects: &[&Subject]) -> String {
-    let line = |subject: &&Subject| {
-        format!("/vm/bin/tests/{} --test-threads=1 {}\n", subject.tests, subject.name)
-    };
-    subjects.iter().map(line).collect()
+    let line =
+        |subject: &&Subject| format!("/vm/bin/tests/{} --test-threads=1 {}\n", subject.tests, subject.name);
+    let tests: String = subjects.iter().map(line).collect();
+    // Some of them may have been inserted already.
+    format!("sh /vm/more/insert 2>/dev/null\n{tests}")
 }
 
 impl Tried {
@@ -176,8 +177,9 @@ mod tests {
     fn each_subject_is_tried_by_its_own_tests() {
         let named = |name| SUBJECTS.iter().find(|subject| subject.name == name).expect("a subject");
         assert_eq!(
-            script(&[named("crun"), named("lxc")]),
-            "/vm/bin/tests/kernel_runtimes --test-threads=1 crun\n\
+            script(&[named("runc"), named("lxc")]),
+            "sh /vm/more/insert 2>/dev/null\n\
+             /vm/bin/tests/kernel_runtimes --test-threads=1 runc\n\
              /vm/bin/tests/guest_others --test-threads=1 lxc\n"
         );
     }
