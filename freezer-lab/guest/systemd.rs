@@ -84,11 +84,15 @@ fn systemd_freeze_and_freeze_are_the_same() {
         assert_eq!(status(&unit.cgroup)["state"], "FROZEN");
         assert_eq!(explain(&unit.cgroup)["outcome"], "frozen");
         thaw(&unit.cgroup);
-        unit.becomes("running");
         assert!(counts(&count), "it runs on");
+        assert_eq!(unit.freezer_state(), "frozen", "systemd 252 does not look");
+        unit.succeeds("freeze");
+        assert_eq!(status(&unit.cgroup)["state"], "FROZEN");
+        unit.succeeds("thaw");
+        assert_eq!(unit.freezer_state(), "running");
 
         freeze(&unit.cgroup);
-        unit.becomes("frozen");
+        assert_eq!(unit.freezer_state(), "running", "nor here");
         unit.succeeds("thaw");
         assert_eq!(status(&unit.cgroup)["state"], "THAWED");
         assert!(counts(&count), "it runs on");
@@ -105,10 +109,14 @@ fn systemd_freeze_that_hangs_is_explained_and_ended() {
         let freezing = || unit.cgroup.state().is_ok_and(|state| state == State::Freezing);
         assert!(wait::until(SOON, freezing), "{:?}", unit.cgroup.state());
         is_explained(&unit.cgroup, stuck, scene[server].pid());
-        println!("meanwhile systemd says {}", unit.freezer_state());
+        assert_eq!(unit.freezer_state(), "freezing");
         thaw(&unit.cgroup);
-        let ended = asked.end();
-        println!("systemctl freeze, thawed meanwhile: {ended:?}");
-        println!("then systemd says {}", unit.freezer_state());
+        // It waits for the word that all is frozen, and its client for 25 s.
+        let ended = asked.end().expect("systemctl ends");
+        assert!(ended.stderr.contains("Connection timed out"), "{}", ended.stderr);
+        assert_eq!(unit.freezer_state(), "freezing", "nobody has told it");
+        unit.succeeds("thaw");
+        assert_eq!(unit.freezer_state(), "running");
+        assert_eq!(status(&unit.cgroup)["state"], "THAWED");
     });
 }
