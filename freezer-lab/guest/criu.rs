@@ -10,7 +10,7 @@ use freezer_lab::undo::Undo;
 use freezer_lab::{Cgroup, Hierarchy, Job, Scene, State, proc};
 
 use crate::support::others::{counts, go_on, hold, is_explained, stuck_in};
-use crate::support::{freeze, present, thaw};
+use crate::support::{freeze, present};
 use crate::{in_a_guest, logged};
 
 /// Two processes that each count into a file, and their parent. `$1`: the cgroup, `$2`: the folder.
@@ -100,49 +100,45 @@ fn succeeds(ended: &Ended, images: &Path) {
 #[test]
 fn criu_saves_what_the_agent_froze_and_it_lives_on() {
     in_a_guest(|scene| {
-        for hierarchy in present(&Hierarchy::BOTH).into_iter().take(1) {
-            let cgroup = scene.cgroup(hierarchy).expect("a cgroup");
-            let mut tree = Tree::start(scene, &cgroup);
-            let images = scene.directory().expect("a folder");
+        let cgroup = scene.cgroup(present(&Hierarchy::BOTH)[0]).expect("a cgroup");
+        let mut tree = Tree::start(scene, &cgroup);
+        let images = scene.directory().expect("a folder");
 
-            freeze(&cgroup);
-            succeeds(&dump(&tree, &cgroup, &images).end().expect("criu ends"), &images);
-            tree.child.wait().expect("criu has killed it");
-            assert_eq!(cgroup.pids().expect("pids"), [0; 0], "all of it is saved");
+        freeze(&cgroup);
+        succeeds(&dump(&tree, &cgroup, &images).end().expect("criu ends"), &images);
+        tree.child.wait().expect("criu has killed it");
+        assert_eq!(cgroup.pids().expect("pids"), [0; 0], "all of it is saved");
 
-            let mut restore = criu("restore", &images);
-            restore.arg("--restore-detached");
-            let restored = agent::spawn(restore).and_then(Run::end).expect("criu ends");
-            succeeds(&restored, &images);
-            will_kill(scene, &cgroup);
-            assert!(cgroup.pids().expect("pids").contains(&tree.pid().cast_signed()), "as it was");
-            assert_eq!(cgroup.state().expect("a state"), State::Thawed);
-            assert!(tree.counts(), "it lives on");
-            tree.has_lost_nothing();
-        }
+        let mut restore = criu("restore", &images);
+        restore.arg("--restore-detached");
+        let restored = agent::spawn(restore).and_then(Run::end).expect("criu ends");
+        succeeds(&restored, &images);
+        will_kill(scene, &cgroup);
+        assert!(cgroup.pids().expect("pids").contains(&tree.pid().cast_signed()), "as it was");
+        assert_eq!(cgroup.state().expect("a state"), State::Thawed);
+        assert!(tree.counts(), "it lives on");
+        tree.has_lost_nothing();
     });
 }
 
 #[test]
 fn criu_that_hangs_is_explained() {
     in_a_guest(|scene| {
-        for hierarchy in present(&Hierarchy::BOTH).into_iter().take(1) {
-            let cgroup = scene.cgroup(hierarchy).expect("a cgroup");
-            let tree = Tree::start(scene, &cgroup);
-            let (folder, server) = scene.silent_fuse(None).expect("a mount");
-            scene.worker_in(&cgroup, &Job::Stat(folder.join(SILENT_NAME))).expect("a client");
-            let stuck = stuck_in(&cgroup);
-            let images = scene.directory().expect("a folder");
+        let cgroup = scene.cgroup(present(&Hierarchy::BOTH)[0]).expect("a cgroup");
+        let tree = Tree::start(scene, &cgroup);
+        let (folder, server) = scene.silent_fuse(None).expect("a mount");
+        scene.worker_in(&cgroup, &Job::Stat(folder.join(SILENT_NAME))).expect("a client");
+        let stuck = stuck_in(&cgroup);
+        let images = scene.directory().expect("a folder");
 
-            let dump = hold(scene, &cgroup, || dump(&tree, &cgroup, &images));
-            is_explained(&cgroup, stuck, scene[server].pid());
-            go_on(&dump);
-            let ended = dump.end().expect("criu ends");
-            assert_ne!(ended.code(), 0, "{}", ended.stderr);
-            let log = logged(&images.join(LOG));
-            assert!(log.contains("Timeout reached") && log.contains("Dumping FAILED"), "{log}");
-            assert_eq!(cgroup.state().expect("a state"), State::Thawed, "criu has taken it back");
-            assert!(tree.counts(), "it lives on");
-        }
+        let dump = hold(scene, &cgroup, || dump(&tree, &cgroup, &images));
+        is_explained(&cgroup, stuck, scene[server].pid());
+        go_on(&dump);
+        let ended = dump.end().expect("criu ends");
+        assert_ne!(ended.code(), 0, "{}", ended.stderr);
+        let log = logged(&images.join(LOG));
+        assert!(log.contains("Timeout reached") && log.contains("Dumping FAILED"), "{log}");
+        assert_eq!(cgroup.state().expect("a state"), State::Thawed, "criu has taken it back");
+        assert!(tree.counts(), "it lives on");
     });
 }

@@ -28,12 +28,12 @@ pub fn controller(name: &str) -> Result<PathBuf> {
 /// Whether `/` is what the kernel unpacked at boot, as in a guest.
 pub fn root_is_initramfs() -> Result<bool> {
     let text = fs::read_to_string("/proc/self/mounts").tried("read", "/proc/self/mounts")?;
-    let types = text.lines().filter_map(|line| {
+    let mut types = text.lines().filter_map(|line| {
         let mut fields = line.split(' ').skip(1);
         Some((fields.next()?, fields.next()?))
     });
     // What is mounted over it comes later.
-    Ok(types.filter(|(point, _)| *point == "/").last().is_some_and(|(_, fstype)| fstype == "rootfs"))
+    Ok(types.rfind(|(point, _)| *point == "/").is_some_and(|(_, fstype)| fstype == "rootfs"))
 }
 
 fn find(wanted: impl Fn(&[u8], &[u8]) -> bool) -> Result<Option<PathBuf>> {

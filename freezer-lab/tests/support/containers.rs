@@ -5,7 +5,7 @@ use freezer_lab::container::{Container, GIVEN};
 use freezer_lab::fuse::SILENT_NAME;
 use freezer_lab::{Scene, State};
 
-use super::others::{COUNTS, counts, explain, go_on, hold, is_explained, length, stuck_in};
+use super::others::{COUNTS, blames, counts, explain, go_on, hold, is_explained, length, stuck_in};
 use super::{freeze, status, thaw};
 
 fn ends(container: &Container, command: &str) -> Ended {
@@ -71,6 +71,12 @@ pub fn pause_that_hangs_is_explained(scene: &mut Scene, runtime: &'static str) {
     if left == State::Freezing {
         is_explained(cgroup, stuck, server);
         thaw(cgroup);
+    } else {
+        // Nothing is left to be explained: then one asks for the freeze oneself.
+        let arguments = ["--explain", "--timeout", "500ms", "--json"];
+        let ended = agent::run("freeze", cgroup, &arguments).expect("the agent ends");
+        assert_eq!(ended.code(), 3, "{}", ended.stderr);
+        blames(&ended.json().expect("JSON"), stuck, server);
     }
     is(&container, "running");
 }

@@ -54,6 +54,12 @@ pub fn is_explained(cgroup: &Cgroup, stuck: i32, server: i32) {
         (&"freezing".into(), &"FREEZING".into()),
         "{document:#}"
     );
+    blames(&document, stuck, server);
+    assert_eq!(cgroup.state().expect("a state"), State::Freezing, "nothing is changed");
+}
+
+/// It blames this task alone, for this FUSE server.
+pub fn blames(document: &Value, stuck: i32, server: i32) {
     let blockers = document["blockers"].as_array().expect("a list");
     let blamed: Vec<_> = blockers.iter().map(|blocker| (&blocker["tid"], &blocker["cause"])).collect();
     assert_eq!(blamed, [(&stuck.into(), &"fuse-request".into())], "{document:#}");
@@ -61,7 +67,6 @@ pub fn is_explained(cgroup: &Cgroup, stuck: i32, server: i32) {
     let is_server =
         |holder: &Value| holder["kind"] == "task" && holder["pid"] == server && holder["frozen"] == false;
     assert!(holders.iter().any(is_server), "{document:#}");
-    assert_eq!(cgroup.state().expect("a state"), State::Freezing, "nothing is changed");
 }
 
 /// Starts a program that freezes the cgroup, and stops it in the middle of that: one that asks, takes it back and asks

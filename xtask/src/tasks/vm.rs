@@ -249,7 +249,7 @@ fn candidates<'a>(
             layout,
             words: String::new(),
             programs: programs.of(kernel.machine),
-            more: &[],
+            extra: &[],
         },
     };
     all.map(candidate).collect()
@@ -364,5 +364,5 @@ fn guest<'a>(choice: &Choice, kernel: &'a Kernel, programs: &'a Programs) -> Gue
     // Two at once must not write to the same files.
     let name = format!("{}-{}-{}", choice.series.name, choice.layout.name(), std::process::id());
     let programs = programs.of(kernel.machine);
-    Guest { name, kernel, layout: choice.layout, words: choice.words.clone(), programs, more: &[] }
+    Guest { name, kernel, layout: choice.layout, words: choice.words.clone(), programs, extra: &[] }
 }

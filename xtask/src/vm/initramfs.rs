@@ -17,14 +17,14 @@ pub enum Job {
     Shell,
 }
 
-/// Writes it to a file; `more` is laid over the rest.
+/// Writes it to a file; `extra` is laid over the rest.
 pub fn write(
     to: &Path,
     kernel: &Kernel,
     programs: &[(String, PathBuf)],
     layout: Layout,
     job: &Job,
-    more: &[u8],
+    extra: &[u8],
 ) -> anyhow::Result<()> {
     let mut whole = base::archive(kernel.machine)?;
     let mut own = Archive::default();
@@ -50,6 +50,6 @@ pub fn write(
     own.file("vm/layout", layout.name().as_bytes());
     own.file("vm/job", script.as_bytes());
     whole.extend(own.finish());
-    whole.extend(more);
+    whole.extend(extra);
     fs::write(to, whole).with_context(|| format!("could not write {}", to.display()))
 }

@@ -58,20 +58,20 @@ pub fn run(
     programs: &[Program],
     interrupt: &Interrupt,
 ) -> anyhow::Result<Vec<Tried>> {
-    let more = packages::archive(kernel)?;
+    let extra = packages::archive(kernel)?;
     let layouts = [Layout::Hybrid, Layout::V2Only, Layout::Systemd].into_iter();
     let guests = layouts.filter_map(|layout| {
         let subjects: Vec<_> =
             chosen.iter().copied().filter(|subject| subject.layouts.contains(&layout)).collect();
         (!subjects.is_empty()).then_some((layout, subjects))
     });
-    let more = more.as_slice();
+    let extra = extra.as_slice();
     Ok(thread::scope(|scope| {
         let running: Vec<_> = guests
             .map(|(layout, subjects)| {
                 scope.spawn(move || {
                     let begun = Instant::now();
-                    let findings = examine(layout, &subjects, kernel, programs, more, interrupt);
+                    let findings = examine(layout, &subjects, kernel, programs, extra, interrupt);
                     Tried { layout, subjects, findings, took: begun.elapsed() }
                 })
             })
@@ -86,7 +86,7 @@ fn examine(
     subjects: &[&Subject],
     kernel: &Kernel,
     programs: &[Program],
-    more: &[u8],
+    extra: &[u8],
     interrupt: &Interrupt,
 ) -> anyhow::Result<Vec<Finding>> {
     let words = match layout {
@@ -94,7 +94,7 @@ fn examine(
         _ => String::new(),
     };
     let name = format!("others-{}-{}", layout.name(), std::process::id());
-    let guest = Guest { name, kernel, layout, words, programs, more };
+    let guest = Guest { name, kernel, layout, words, programs, extra };
     let mut output = Vec::new();
     guest.run(script(subjects), LIMIT, interrupt, |line| output.extend_from_slice(line))?;
     guest.forget()?;
@@ -158,13 +158,13 @@ impl Tried {
         let name = self.layout.name();
         match &self.findings {
             Err(error) => format!("{name}: {error:#}\n"),
-            Ok(findings) => findings
-                .iter()
-                .filter(|finding| finding.outcome != Outcome::Right)
-                .map(|Finding { name: test, outcome, detail, .. }| {
-                    format!("{name}: {test} {}: {}\n", outcome.name(), detail.trim_end())
+            Ok(findings) => {
+                let wrong = findings.iter().filter(|finding| finding.outcome != Outcome::Right);
+                wrong.fold(String::new(), |text, finding| {
+                    let Finding { name: test, outcome, detail, .. } = finding;
+                    text + &format!("{name}: {test} {}: {}\n", outcome.name(), detail.trim_end())
                 })
-                .collect(),
+            }
         }
     }
 }
