@@ -1,6 +1,6 @@
 //! Containers of crun, in v2: beside v1 it refuses to start any.
 
-use freezer_lab::{Container, Hierarchy, Scene, mounts};
+use freezer_lab::{Container, Hierarchy, Scene, State, mounts};
 
 use crate::in_a_guest;
 use crate::support::containers;
@@ -22,5 +22,8 @@ fn crun_pause_and_freeze_are_the_same() {
 
 #[test]
 fn crun_pause_that_hangs_is_explained() {
-    with_crun(containers::pause_that_hangs_is_explained);
+    with_crun(|scene, runtime| {
+        let hung = containers::pause_that_hangs_is_explained(scene, runtime);
+        assert_eq!((hung.code, hung.left), (0, State::Freezing), "it does not wait");
+    });
 }

@@ -4,7 +4,9 @@
 
 mod support;
 
-use freezer_lab::{Scene, container};
+use std::time::Duration;
+
+use freezer_lab::{Hierarchy, Scene, State, container, mounts};
 use support::{containers, skip, turn};
 
 fn with_runc(body: impl Fn(&mut Scene, &'static str)) {
@@ -25,5 +27,15 @@ fn runc_pause_and_freeze_are_the_same() {
 
 #[test]
 fn runc_pause_that_hangs_is_explained() {
-    with_runc(containers::pause_that_hangs_is_explained);
+    with_runc(|scene, runtime| {
+        let hung = containers::pause_that_hangs_is_explained(scene, runtime);
+        let limit = Duration::from_secs(9);
+        if mounts::freezer(Hierarchy::V1).is_ok() {
+            assert_eq!((hung.code, hung.left), (1, State::Thawed), "after a thousand tries it is taken back");
+            assert!(hung.took < limit, "{:?}", hung.took);
+        } else {
+            assert_eq!((hung.code, hung.left), (1, State::Freezing), "after ten seconds it is left as it is");
+            assert!(hung.took > limit, "{:?}", hung.took);
+        }
+    });
 }

@@ -1,5 +1,7 @@
 //! A runtime's pause and the agent's freeze of its containers.
 
+use std::time::{Duration, Instant};
+
 use freezer_lab::agent::{self, Ended};
 use freezer_lab::container::{Container, GIVEN};
 use freezer_lab::fuse::SILENT_NAME;
@@ -47,8 +49,18 @@ pub fn pause_and_freeze_are_the_same(scene: &mut Scene, runtime: &'static str) {
     assert!(counts(&count), "it runs on from {before}");
 }
 
+/// What a pause comes to that hangs.
+pub struct Hung {
+    /// Exit code of the runtime.
+    pub code: i32,
+    /// How long it took.
+    pub took: Duration,
+    /// What it leaves behind.
+    pub left: State,
+}
+
 /// A pause with a task in the way is explained while it lasts, and comes to what it comes to without us.
-pub fn pause_that_hangs_is_explained(scene: &mut Scene, runtime: &'static str) {
+pub fn pause_that_hangs_is_explained(scene: &mut Scene, runtime: &'static str) -> Hung {
     let (folder, server) = scene.silent_fuse(None).expect("a mount");
     let script = format!("stat {GIVEN}/{SILENT_NAME} & exec sleep 1000000");
     let container = Container::start(scene, runtime, &script, Some(&folder)).expect("a container");
@@ -56,7 +68,9 @@ pub fn pause_that_hangs_is_explained(scene: &mut Scene, runtime: &'static str) {
     let stuck = stuck_in(cgroup);
     let server = scene[server].pid();
 
+    let begun = Instant::now();
     let alone = ends(&container, "pause");
+    let took = begun.elapsed();
     let left = cgroup.state().expect("a state");
     assert_ne!(left, State::Frozen);
     cgroup.thaw().expect("the request is taken back");
@@ -79,6 +93,7 @@ pub fn pause_that_hangs_is_explained(scene: &mut Scene, runtime: &'static str) {
         blames(&ended.json().expect("JSON"), stuck, server);
     }
     is(&container, "running");
+    Hung { code: alone.code(), took, left }
 }
 
 /// What it complained of, without the time it writes before that.
