@@ -51,7 +51,10 @@ pub struct Tried {
     took: Duration,
 }
 
-/// Tries subjects in all guests they belong in, at once.
+/// The guests, those in a row one after the other: each row keeps one processor busy.
+const ROWS: [&[Layout]; 2] = [&[Layout::Hybrid, Layout::Systemd], &[Layout::V2Only]];
+
+/// Tries subjects in all guests they belong in.
 pub fn run(
     chosen: &[&'static Subject],
     kernel: &Kernel,
@@ -59,25 +62,22 @@ pub fn run(
     interrupt: &Interrupt,
 ) -> anyhow::Result<Vec<Tried>> {
     let extra = packages::archive(kernel)?;
-    let layouts = [Layout::Hybrid, Layout::V2Only, Layout::Systemd].into_iter();
-    let guests = layouts.filter_map(|layout| {
-        let subjects: Vec<_> =
-            chosen.iter().copied().filter(|subject| subject.layouts.contains(&layout)).collect();
-        (!subjects.is_empty()).then_some((layout, subjects))
-    });
-    let extra = extra.as_slice();
+    let try_in = |layout: Layout| {
+        let belongs = |subject: &&Subject| subject.layouts.contains(&layout);
+        let subjects: Vec<_> = chosen.iter().copied().filter(belongs).collect();
+        if subjects.is_empty() || interrupt.seen() {
+            return None;
+        }
+        let begun = Instant::now();
+        let findings = examine(layout, &subjects, kernel, programs, &extra, interrupt);
+        Some(Tried { layout, subjects, findings, took: begun.elapsed() })
+    };
+    let row = |row: &[Layout]| row.iter().filter_map(|layout| try_in(*layout)).collect::<Vec<_>>();
     Ok(thread::scope(|scope| {
-        let running: Vec<_> = guests
-            .map(|(layout, subjects)| {
-                scope.spawn(move || {
-                    let begun = Instant::now();
-                    let findings = examine(layout, &subjects, kernel, programs, extra, interrupt);
-                    Tried { layout, subjects, findings, took: begun.elapsed() }
-                })
-            })
-            .collect();
+        let row = &row;
+        let rows = ROWS.map(|layouts| scope.spawn(move || row(layouts)));
         // One that panicked ends the whole scope with its panic.
-        running.into_iter().filter_map(|guest| guest.join().ok()).collect()
+        rows.into_iter().flat_map(|row| row.join().unwrap_or_default()).collect()
     }))
 }
 
