@@ -11,10 +11,13 @@ use serde_json::Value;
 
 use crate::cgroup::Cgroup;
 use crate::error::{Error, Result, Tried as _};
+use crate::trial::is_emulated;
 use crate::wait;
 
 /// How long any command of the agent may take beyond its own limit.
 const DEADLINE: Duration = Duration::from_secs(30);
+/// The same where everything takes its time.
+const DEADLINE_EMULATED: Duration = Duration::from_secs(120);
 
 /// A run of the agent.
 pub struct Run {
@@ -89,8 +92,9 @@ impl Run {
 
     /// Waits for it to end. One that does not is killed, and that is an error: the agent must never hang.
     pub fn end(self) -> Result<Ended> {
-        let hangs = || Error::new("see", "the agent end", format!("it runs for more than {DEADLINE:?}"));
-        self.end_within(DEADLINE)?.ok_or_else(hangs)
+        let deadline = if is_emulated() { DEADLINE_EMULATED } else { DEADLINE };
+        let hangs = || Error::new("see", "the agent end", format!("it runs for more than {deadline:?}"));
+        self.end_within(deadline)?.ok_or_else(hangs)
     }
 
     /// Waits for it to end; one that does not within `limit` is killed, and `None`.

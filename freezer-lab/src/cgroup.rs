@@ -53,7 +53,7 @@ pub enum State {
     Frozen,
 }
 
-/// A cgroup the lab made.
+/// A cgroup of the lab.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cgroup {
     hierarchy: Hierarchy,
@@ -65,6 +65,11 @@ impl Cgroup {
     pub(crate) fn create(hierarchy: Hierarchy, path: PathBuf) -> Result<Self> {
         fs::create_dir(&path).tried("make the cgroup", path.display())?;
         Ok(Self { hierarchy, path })
+    }
+
+    /// One that another program made for the lab, and removes.
+    pub fn of_another(hierarchy: Hierarchy, path: PathBuf) -> Self {
+        Self { hierarchy, path }
     }
 
     /// Its hierarchy.

@@ -10,6 +10,7 @@
 pub mod agent;
 pub mod cases;
 pub mod cgroup;
+pub mod container;
 pub mod error;
 pub mod fuse;
 pub mod image;
@@ -28,6 +29,7 @@ pub mod watchdog;
 pub mod worker;
 
 pub use cgroup::{Cgroup, Hierarchy, State};
+pub use container::Container;
 pub use error::{Error, Result};
 pub use scene::Scene;
 pub use trial::{Form, Trial};

@@ -25,6 +25,17 @@ pub fn controller(name: &str) -> Result<PathBuf> {
     .ok_or_else(|| Error::new("find", format!("the v1 controller {name}"), "not in /proc/self/mountinfo"))
 }
 
+/// Whether `/` is what the kernel unpacked at boot, as in a guest.
+pub fn root_is_initramfs() -> Result<bool> {
+    let text = fs::read_to_string("/proc/self/mounts").tried("read", "/proc/self/mounts")?;
+    let mut types = text.lines().filter_map(|line| {
+        let mut fields = line.split(' ').skip(1);
+        Some((fields.next()?, fields.next()?))
+    });
+    // What is mounted over it comes later.
+    Ok(types.rfind(|(point, _)| *point == "/").is_some_and(|(_, fstype)| fstype == "rootfs"))
+}
+
 fn find(wanted: impl Fn(&[u8], &[u8]) -> bool) -> Result<Option<PathBuf>> {
     let text = fs::read("/proc/self/mountinfo").tried("read", "/proc/self/mountinfo")?;
     Ok(text.split(|&b| b == b'\n').find_map(|line| {

@@ -6,6 +6,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -60,6 +61,15 @@ pub enum Undo {
     ReleaseNfs(PathBuf),
     /// Resume a device-mapper device, by its name, and remove it.
     ReleaseMapped(String),
+    /// Have an OCI runtime kill and delete a container.
+    DeleteContainer {
+        /// The program.
+        runtime: String,
+        /// Its `--root`.
+        state: PathBuf,
+        /// The container.
+        id: String,
+    },
     /// Kill what is left of the lab in a cgroup and its descendants, move out what is not the lab's, remove it.
     RemoveCgroup(PathBuf),
     /// Unmount.
@@ -84,6 +94,7 @@ impl Undo {
                 unmount(path, MntFlags::MNT_FORCE | MntFlags::MNT_DETACH)
             }
             Self::ReleaseMapped(name) => mapped::release(name, LIMIT),
+            Self::DeleteContainer { runtime, state, id } => delete_container(runtime, state, id),
             Self::RemoveCgroup(path) => remove_cgroup(path),
             Self::Unmount(path) => unmount(path, MntFlags::MNT_DETACH),
             Self::RemoveDir(path) => gone_is_fine(fs::remove_dir_all(path)).tried("remove", path.display()),
@@ -103,7 +114,7 @@ impl Undo {
             Self::ThawCgroup(_) => 1,
             Self::Kill { .. } => 2,
             Self::ThawFs(_) | Self::ReleaseFuse(_) | Self::ReleaseNfs(_) | Self::ReleaseMapped(_) => 3,
-            Self::RemoveCgroup(_) => 4,
+            Self::DeleteContainer { .. } | Self::RemoveCgroup(_) => 4,
             Self::Unmount(_) => 5,
             Self::RemoveDir(_) => 6,
         }
@@ -165,6 +176,18 @@ fn unmount(path: &Path, flags: MntFlags) -> Result<()> {
         Ok(()) | Err(Errno::EINVAL | Errno::ENOENT) => Ok(()),
         Err(errno) => Err(errno).tried("unmount", path.display()),
     }
+}
+
+fn delete_container(runtime: &str, state: &Path, id: &str) -> Result<()> {
+    let mut delete = Command::new(runtime);
+    delete.arg("--root").arg(state).args(["delete", "--force", id]).stdin(Stdio::null());
+    let output = delete.output().tried("start", runtime)?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    // It may have died before it made the container.
+    if output.status.success() || said.contains("does not exist") {
+        return Ok(());
+    }
+    Err(Error::new("delete the container", id, said.trim()))
 }
 
 fn remove_cgroup(path: &Path) -> Result<()> {

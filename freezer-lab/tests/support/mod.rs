@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod containers;
+pub mod others;
+
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;

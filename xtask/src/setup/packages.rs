@@ -20,7 +20,7 @@ const PROGRAMS: &[Program] = &[
     // A loop device with a filesystem to freeze: the fs-frozen and block-io scenarios.
     Program { name: "mkfs.ext4", package: "e2fsprogs" },
     Program { name: "losetup", package: "mount" },
-    // What freezes are compared with in `bench`.
+    // Its freezes are explained in the tests, and compared with in `bench`.
     Program { name: "runc", package: "runc" },
 ];
 

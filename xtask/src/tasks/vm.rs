@@ -19,6 +19,7 @@ use crate::vm::guest::{Guest, Limit, quote};
 use crate::vm::kernel::{Kernel, SERIES, Series};
 use crate::vm::machine::Machine;
 use crate::vm::matrix::{self, Candidate, Examined, Matrix};
+use crate::vm::others;
 use crate::vm::programs::{self, Program};
 use crate::vm::{Layout, base, recorded};
 
@@ -29,6 +30,7 @@ cargo xtask vm COMMAND
   run KERNEL [OPTIONS] -- CMD [ARG...]   run a command in a guest; its output and exit status are ours
   test [KERNEL...] [OPTIONS]             doctor, chosen cases of the lab and the freezer selftest in guests of both layouts,
                                          compared with what is expected (xtask/src/vm/expected.txt, recorded.txt)
+  others [NAME...]                       runc, crun, criu, lxc, systemd freeze in guests, and the agent explains and thaws
   shell KERNEL [OPTIONS]                 a shell in a guest; `exit` ends it
 
   --v2-only          without v1 hierarchies, which a guest of run and shell has otherwise beside v2
@@ -62,6 +64,7 @@ pub fn run(arguments: &mut Parser) -> anyhow::Result<ExitCode> {
         }
         Some("run") => run_one(&Choice::read(arguments, true)?),
         Some("test") => test(arguments),
+        Some("others") => others(arguments),
         Some("shell") => shell(&Choice::read(arguments, false)?),
         _ => {
             eprint!("xtask: there is no command {}\n\n{HELP}", command.display());
@@ -195,6 +198,38 @@ fn test(arguments: &mut Parser) -> anyhow::Result<ExitCode> {
     Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+fn others(arguments: &mut Parser) -> anyhow::Result<ExitCode> {
+    let mut chosen = Vec::new();
+    while let Some(argument) = arguments.next()? {
+        let Arg::Value(name) = argument else { return Err(argument.unexpected().into()) };
+        let found = others::SUBJECTS.iter().find(|subject| name == subject.name);
+        chosen.push(found.with_context(|| {
+            let names: Vec<_> = others::SUBJECTS.iter().map(|subject| subject.name).collect();
+            format!("there is no {} here, only {}", name.display(), names.join(", "))
+        })?);
+    }
+    if chosen.is_empty() {
+        chosen.extend(others::SUBJECTS);
+    }
+    let Some((kernels, programs)) = prepare(&[Series::named(others::KERNEL)?], Steps::new)? else {
+        return Ok(ExitCode::FAILURE);
+    };
+    let mut steps = Steps::new(1)?;
+    if steps.run("the programs that freeze", others::packages::fetch).is_none() {
+        return Ok(ExitCode::FAILURE);
+    }
+    let interrupt = Interrupt::watch()?;
+    let kernel = kernels.first().context("no kernel")?;
+    let tried = others::run(&chosen, kernel, programs.of(kernel.machine), &interrupt)?;
+    for one in &tried {
+        println!("{}", one.row());
+    }
+    for one in &tried {
+        print!("{}", one.complaint());
+    }
+    Ok(if tried.iter().all(others::Tried::is_right) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
 /// As a shell says it of a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
 
@@ -217,6 +252,7 @@ fn candidates<'a>(
             layout,
             words: String::new(),
             programs: programs.of(kernel.machine),
+            extra: &[],
         },
     };
     all.map(candidate).collect()
@@ -234,6 +270,7 @@ pub fn in_test(log: &Log, interrupt: &Interrupt, counts: &mut Counts) -> anyhow:
             (need.install)(log)?;
         }
         Machine::ALL.into_iter().try_for_each(|machine| base::fetch(machine, log))?;
+        others::packages::fetch(log)?;
         SERIES.iter().map(|series| series.fetch(log)).collect::<anyhow::Result<Vec<_>>>()
     })();
     let kernels = match fetched {
@@ -264,10 +301,20 @@ pub fn in_test(log: &Log, interrupt: &Interrupt, counts: &mut Counts) -> anyhow:
         own.add(one.counts());
         log.note(&one.complaint())?;
     }
+    let kernel = SERIES.iter().zip(&kernels).find(|(series, _)| series.name == others::KERNEL);
+    let (_, kernel) = kernel.context("the kernel for other people's freezers is not among those tried")?;
+    let subjects: Vec<_> = others::SUBJECTS.iter().collect();
+    let others = others::run(&subjects, kernel, programs.of(kernel.machine), interrupt)?;
+    for one in &others {
+        own.add(one.counts());
+        log.note(&one.row())?;
+        log.note(&one.complaint())?;
+    }
     counts.add(own);
     ensure!(!interrupt.seen(), "interrupted: every guest was ended");
     let wrong: Vec<_> = examined.iter().filter(|one| !one.is_right()).map(|one| one.name.as_str()).collect();
     ensure!(wrong.is_empty(), "not as expected: {}", wrong.join(", "));
+    ensure!(others.iter().all(others::Tried::is_right), "not as expected with other people's freezers");
     Ok(own)
 }
 
@@ -323,5 +370,5 @@ fn guest<'a>(choice: &Choice, kernel: &'a Kernel, programs: &'a Programs) -> Gue
     // Two at once must not write to the same files.
     let name = format!("{}-{}-{}", choice.series.name, choice.layout.name(), std::process::id());
     let programs = programs.of(kernel.machine);
-    Guest { name, kernel, layout: choice.layout, words: choice.words.clone(), programs }
+    Guest { name, kernel, layout: choice.layout, words: choice.words.clone(), programs, extra: &[] }
 }

@@ -65,6 +65,7 @@ pub fn archive(machine: Machine) -> anyhow::Result<Vec<u8>> {
     // The kernel opens it for `/init` before anything is mounted.
     archive.device("dev/console", (5, 1));
     archive.file("init", include_bytes!("init.sh"));
+    archive.file("vm/run", include_bytes!("run.sh"));
     for file in FILES {
         archive.copy(file, &root.join(file))?;
     }

@@ -310,7 +310,7 @@ fn paths(text: &str) -> Vec<Finding> {
 }
 
 /// `test NAME ... ok`; what a test prints past the runner comes between, `SKIPPED: NAME: WHY` among it.
-fn selftests(text: &str) -> Vec<Finding> {
+pub fn selftests(text: &str) -> Vec<Finding> {
     let mut found: Vec<Finding> = Vec::new();
     let mut skipped: Option<&str> = None;
     let mut running = None;

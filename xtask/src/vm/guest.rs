@@ -33,6 +33,8 @@ pub struct Guest<'a> {
     pub words: String,
     /// Our programs.
     pub programs: &'a [Program],
+    /// One more archive for its root.
+    pub extra: &'a [u8],
 }
 
 /// How a job's line ends that is for us: `init.sh` begins it with this byte, which no text has.
@@ -134,7 +136,7 @@ impl Guest<'_> {
             initramfs: folder.join("initramfs"),
             console: folder.join("console"),
         };
-        initramfs::write(&files.initramfs, self.kernel, self.programs, self.layout, job)?;
+        initramfs::write(&files.initramfs, self.kernel, self.programs, self.layout, job, self.extra)?;
         Ok(files)
     }
 }

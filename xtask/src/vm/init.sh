@@ -1,9 +1,9 @@
 #!/bin/busybox sh
-# The first process of a guest: mounts what the agent and the lab expect, runs /vm/job, tells its status on the second
-# serial port (/vm/port), powers off. /vm/layout says which cgroup hierarchies are wanted, /vm/mode whether there is a person.
+# The first process of a guest: mounts what the agent and the lab expect, then goes on with /vm/run. /vm/layout says which
+# cgroup hierarchies are wanted.
 
 /bin/busybox --install -s /bin
-export PATH=/vm/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root FREEZER_LAB_EMULATED=1
+export PATH=/vm/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 mount -t proc proc /proc
 mount -t sysfs sys /sys
@@ -24,6 +24,9 @@ while read -r module; do
 done </vm/modules/order
 mount -t fusectl fusectl /sys/fs/fuse/connections
 
+if [ "$(cat /vm/layout)" = systemd ]; then
+    exec /lib/systemd/systemd # mounts v2, and has a unit that goes on
+fi
 if [ "$(cat /vm/layout)" = v2-only ]; then
     v2=/sys/fs/cgroup
     mount -t cgroup2 cgroup2 $v2
@@ -44,23 +47,4 @@ for controller in $(cat $v2/cgroup.controllers); do
     echo "+$controller" >$v2/cgroup.subtree_control
 done
 
-cd /root || exit
-port=/dev/$(cat /vm/port)
-if [ "$(cat /vm/mode)" = shell ]; then
-    stty -F $port sane 115200
-    setsid -c sh -l <$port >$port 2>&1
-    # Setting anything waits until all before it was sent.
-    stty -F $port sane
-else
-    # Opened once: while the last of its users closes a terminal, an open may
-    # fail with EAGAIN (tty_open(), drivers/tty/tty_io.c, 7.x; seen once).
-    exec 3<>$port
-    # As bytes, without a carriage return before each end of line.
-    stty raw 115200 <&3
-    # Text as in a file: no colours.
-    TERM=dumb sh /vm/job </dev/null >&3 2>&1 3>&-
-    printf '\036exit %s\n' $? >&3
-    # Setting anything waits until all before it was sent.
-    stty raw <&3
-fi
-poweroff -f
+. /vm/run

@@ -17,13 +17,14 @@ pub enum Job {
     Shell,
 }
 
-/// Writes it to a file.
+/// Writes it to a file; `extra` is laid over the rest.
 pub fn write(
     to: &Path,
     kernel: &Kernel,
     programs: &[(String, PathBuf)],
     layout: Layout,
     job: &Job,
+    extra: &[u8],
 ) -> anyhow::Result<()> {
     let mut whole = base::archive(kernel.machine)?;
     let mut own = Archive::default();
@@ -31,7 +32,7 @@ pub fn write(
         own.directory(path);
     }
     let mut order = String::new();
-    for (name, content) in modules::in_order(&kernel.modules)? {
+    for (name, content) in modules::in_order(&kernel.modules, modules::WANTED)? {
         own.file(&format!("vm/modules/{name}"), &content);
         order += &name;
         order.push('\n');
@@ -49,5 +50,6 @@ pub fn write(
     own.file("vm/layout", layout.name().as_bytes());
     own.file("vm/job", script.as_bytes());
     whole.extend(own.finish());
+    whole.extend(extra);
     fs::write(to, whole).with_context(|| format!("could not write {}", to.display()))
 }

@@ -14,6 +14,7 @@ pub mod kernel;
 pub mod machine;
 pub mod matrix;
 mod modules;
+pub mod others;
 pub mod programs;
 pub mod recorded;
 
@@ -32,10 +33,12 @@ pub enum Layout {
     Hybrid,
     /// v2 alone, with every controller.
     V2Only,
+    /// The same as systemd mounts it, which is the guest's first process then.
+    Systemd,
 }
 
 impl Layout {
-    /// Both.
+    /// Those in which everything of ours is tried.
     pub const ALL: [Layout; 2] = [Layout::Hybrid, Layout::V2Only];
 
     /// As in the tables and for `/init`.
@@ -43,6 +46,7 @@ impl Layout {
         match self {
             Layout::Hybrid => "hybrid",
             Layout::V2Only => "v2-only",
+            Layout::Systemd => "systemd",
         }
     }
 }

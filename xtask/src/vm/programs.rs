@@ -16,13 +16,15 @@ const PROFILE: &str = "guest";
 /// Programs of the lab and the agent, as they are called in a guest.
 const PROGRAMS: &[&str] = &["freezer-agent", "freezer-lab", "freezer-demo", "freezer-bench"];
 
-/// Test files of the lab that run in guests, and which of their tests, where not all are about the kernel.
+/// Test files of the lab that run on each kernel, and which of their tests, where not all are about the kernel.
 pub const TESTS: &[(&str, &str)] = &[
     ("kernel_selftests", ""),
     ("kernel_suspend", ""),
     ("kernel_without_bpf", ""),
     ("kernel_requests", "who_asks"),
 ];
+/// Those of other people's freezers ([`super::others`]).
+const OTHERS: [&str; 2] = ["kernel_runtimes", "guest_others"];
 
 /// Name below `/vm/bin`, and the file.
 pub type Program = (String, PathBuf);
@@ -35,14 +37,15 @@ pub fn build(machine: Machine, log: &Log) -> anyhow::Result<Vec<Program>> {
     let mut programs: Vec<_> = PROGRAMS.iter().map(|&name| (name.to_owned(), folder.join(name))).collect();
 
     let mut tests = cargo("test")?;
+    let names = || TESTS.iter().map(|(name, _)| *name).chain(OTHERS);
     tests
         .args(["--no-run", "--message-format=json"])
-        .args(TESTS.iter().flat_map(|(name, _)| ["--test", name]));
+        .args(names().flat_map(|name| ["--test", name]));
     let output =
         tests.stdin(Stdio::null()).stderr(log.handle()?).output().context("could not start cargo")?;
     ensure!(output.status.success(), "the tests could not be built");
     let messages = String::from_utf8_lossy(&output.stdout);
-    for (name, _) in TESTS {
+    for name in names() {
         let file =
             executable(&messages, name).with_context(|| format!("cargo names no program for {name}"))?;
         programs.push((format!("tests/{name}"), file));

@@ -73,7 +73,7 @@ fn plain_freeze(agent: &Agent, hierarchy: Hierarchy) -> anyhow::Result<Row> {
 fn against_runc(agent: &Agent) -> anyhow::Result<Option<Row>> {
     measuring("freeze without --explain against runc pause");
     let mut scene = Scene::new();
-    let Some(container) = runc::Container::start(&mut scene)? else {
+    let Some(container) = runc::Runc::start(&mut scene)? else {
         eprintln!("  runc is not installed: not compared with it");
         return Ok(None);
     };
