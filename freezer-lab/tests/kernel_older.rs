@@ -21,7 +21,21 @@ fn answer(name: &str, hierarchy: Hierarchy, ways: &str, scene: &mut Scene) -> (V
     (judge::json(&stage, &ended), ended.json().expect("one JSON object"))
 }
 
+/// Whether these ways may still be there: 7.x has neither, its FUSE devices and queues of locks are laid out otherwise.
+fn is_old_enough() -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("the kernel's release");
+    let old =
+        release.split('.').next().and_then(|major| major.parse().ok()).is_some_and(|major: u32| major < 7);
+    if !old {
+        support::skip("this kernel is too new for the ways of older ones");
+    }
+    old
+}
+
 fn same_without(ways: &str, names: &[&str]) {
+    if !is_old_enough() {
+        return;
+    }
     for name in names {
         support::on_each(&Hierarchy::BOTH, |scene, hierarchy| {
             let (wrong, document) = answer(name, hierarchy, ways, scene);
@@ -42,6 +56,9 @@ fn a_lock_s_owner_is_certain_without_the_blocker() {
 
 #[test]
 fn a_check_names_the_one_mount_that_a_server_inside_serves() {
+    if !is_old_enough() {
+        return;
+    }
     support::on_each(&Hierarchy::BOTH, |scene, hierarchy| {
         scene.silent_fuse(None).expect("another mount");
         let cgroup = scene.cgroup(hierarchy).expect("a cgroup");
