@@ -15,9 +15,9 @@ fn is_shown(stage: &Stage) -> bool {
     wchan.expect("the stuck task is there") != "0"
 }
 
-/// What can be told of a cause: not to know why is right where nothing shows it.
+/// What can be told of a cause: not to know why is right where nothing shows it. Who came late is seen in any case.
 fn told(cause: &'static str, stage: &Stage) -> &'static str {
-    if is_shown(stage) { cause } else { "uninterruptible" }
+    if is_shown(stage) || cause == "late-arrival" { cause } else { "uninterruptible" }
 }
 
 fn says_what_is_lost(document: &Value) {

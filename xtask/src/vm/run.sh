@@ -19,7 +19,9 @@ else
     # Text as in a file: no colours.
     TERM=dumb sh /vm/job </dev/null >&3 2>&1 3>&-
     printf '\036exit %s\n' $? >&3
-    # Setting anything waits until all before it was sent.
+    # Setting anything waits until all before it was sent, but not for ever (uart_wait_until_sent(), drivers/tty/serial,
+    # 5.10): on a host with much else to do the status was lost once.
     stty raw <&3
+    sleep 1
 fi
 poweroff -f
