@@ -353,7 +353,7 @@ pub fn by_cause() -> Vec<(&'static str, Vec<Case>)> {
         ("fuse-request", vec![fuse_threads::CASE, crowd::CASE]),
         ("fuse-request", fuse_flush_in_exit::ALL.into()),
         ("fuse-request", vec![vfork::CHILD_STUCK, stopped::DURING]),
-        ("block-io", vec![block_io::READ, block_io::DIRECT, block_io::SERVER_INSIDE]),
+        ("block-io", vec![block_io::READ, block_io::DIRECT, block_io::SERVER_INSIDE, block_io::ON_FROZEN]),
         ("io-throttle", vec![io_throttle::READ, io_throttle::WRITE, io_throttle::FSYNC]),
         ("fuse-request", chain_servers::ALL.into()),
         ("fuse-request", chain_mounts::ALL.into()),
