@@ -84,6 +84,7 @@ cases! {
     a_loop_device_on_a_silent_file_is_followed_to_the_server: "block-io-loop-read",
     so_it_is_past_the_page_cache: "block-io-loop-direct",
     of_two_fuse_mounts_the_loop_device_s_is_named: "block-io-server-inside",
+    a_loop_device_on_a_frozen_filesystem_is_followed_to_it: "block-io-on-frozen",
     a_read_over_its_limit_names_the_cgroup: "io-throttle-read",
     a_write_over_its_limit_names_its_own_cgroup_and_not_the_parent: "io-throttle-write",
     an_fsync_over_its_limit_names_the_cgroup: "io-throttle-fsync",

@@ -1,4 +1,4 @@
-//! Files mapped by a task that is in a page fault: one of them is the file it waits for.
+//! Files mapped by a task: where it is in a page fault, one of them is the file it waits for; msync(2) says which.
 
 use super::memory::{Memory, MemoryError};
 use super::mountinfo::Mount;
@@ -22,6 +22,18 @@ pub fn of(
     Ok(parse(&memory.maps(process.tid)?, &tables.of(process)))
 }
 
+/// The file mapped at an address.
+pub fn at(
+    process: &Process,
+    address: u64,
+    memory: &mut Memory,
+    mounts: &[Mount],
+) -> Result<Option<MappedFile>, MemoryError> {
+    let maps = memory.maps(process.tid)?;
+    let line = maps.split(|&b| b == b'\n').find(|line| holds(line, address));
+    Ok(line.and_then(|line| mapping(line, mounts)))
+}
+
 fn parse(maps: &[u8], mounts: &[Mount]) -> Vec<MappedFile> {
     let mut files: Vec<MappedFile> = Vec::new();
     for file in maps.split(|&b| b == b'\n').filter_map(|line| mapping(line, mounts)) {
@@ -33,6 +45,14 @@ fn parse(maps: &[u8], mounts: &[Mount]) -> Vec<MappedFile> {
         }
     }
     files
+}
+
+/// Whether the range at the beginning of a line holds an address.
+fn holds(line: &[u8], address: u64) -> bool {
+    let range = line.split(|&b| b == b' ').next().and_then(|range| std::str::from_utf8(range).ok());
+    let number = |hex| u64::from_str_radix(hex, 16).ok();
+    let bounds = range.and_then(|range| range.split_once('-')).map(|(from, to)| (number(from), number(to)));
+    matches!(bounds, Some((Some(from), Some(to))) if (from..to).contains(&address))
 }
 
 /// `7f..-7f.. rw-s 00000000 07:00 12   /mnt/file` (`fs/proc/task_mmu.c`, `show_map_vma`).
@@ -73,9 +93,17 @@ mod tests {
         assert_eq!(files[1].mount.path.to_string(), "/mnt/frozen");
     }
 
+    #[test]
+    fn an_address_belongs_to_the_range_it_lies_in() {
+        let line = b"7f00-7f01 rw-s 00000000 07:00 12 /mnt/frozen/a";
+        assert!(holds(line, 0x7f00));
+        assert!(!holds(line, 0x7f01));
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_mappings_or_not(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            holds(&bytes, 1);
             parse(&bytes, &[]);
         }
     }

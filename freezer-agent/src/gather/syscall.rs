@@ -8,7 +8,7 @@ use super::memory::{Memory, MemoryError};
 use super::mountinfo::Mount;
 use super::procdir::{Process, field};
 use super::tables::Tables;
-use super::{paths, walk};
+use super::{mapped, paths, walk};
 use crate::explain::facts::{FileFacts, KnownBy, MountFacts, SyscallFacts};
 use crate::model::Name;
 
@@ -19,9 +19,11 @@ enum Names {
     Path(usize),
     /// Directory descriptor, then a path from there.
     PathAt(usize, usize),
+    /// An address in a mapping of it.
+    Mapping(usize),
 }
 
-use Names::{Descriptor as D, Path as P, PathAt as A};
+use Names::{Descriptor as D, Mapping as M, Path as P, PathAt as A};
 
 /// What the calls that can block on a file name (man pages of section 2).
 #[rustfmt::skip]
@@ -44,6 +46,7 @@ const CALLS: &[(&[&str], &[Names])] = &[
     (&["sendfile"], &[D(0), D(1)]),
     (&["copy_file_range", "splice"], &[D(0), D(2)]),
     (&["mmap"], &[D(4)]),
+    (&["msync"], &[M(0)]),
 ];
 
 /// A line of `/proc/TID/syscall`.
@@ -111,6 +114,22 @@ impl Look<'_> {
             Names::Descriptor(index) => self.by_descriptor(descriptor(args[index])?),
             Names::Path(index) => self.by_path(None, args[index]),
             Names::PathAt(dir, path) => self.by_path(descriptor(args[dir]), args[path]),
+            Names::Mapping(address) => self.by_mapping(args[address]),
+        }
+    }
+
+    fn by_mapping(&mut self, address: u64) -> Option<FileFacts> {
+        match mapped::at(self.process, address, self.memory, self.mounts) {
+            Ok(file) => file.map(|file| FileFacts {
+                path: self.in_own_root(file.path.as_bytes()),
+                known_by: KnownBy::PathArgument,
+                mount: Some(file.mount),
+            }),
+            Err(MemoryError::Unreadable) => None,
+            Err(MemoryError::TooLate) => {
+                self.gaps.insert(format!("reading the memory map of {} took too long", self.process.tid));
+                None
+            }
         }
     }
 

@@ -1,10 +1,13 @@
 //! A loop device whose file lies on FUSE, with a server that keeps silent: the reader waits for the device, whose
-//! worker waits for the server. Uninterruptible on both hierarchies, past the page cache not even killable.
+//! worker waits for the server. Uninterruptible on both hierarchies, past the page cache not even killable. And one whose
+//! file lies on a filesystem frozen by FIFREEZE, as under a snapshot: its worker waits for the thaw.
+
+use std::fs::File;
 
 use super::{Case, Expected, Holder, Place, STUCK, Stage};
 use crate::Job;
 use crate::cgroup::Hierarchy;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Tried as _};
 use crate::fuse::{LOOP_FILE, SILENT_NAME};
 use crate::scene::Scene;
 use crate::worker::storage;
@@ -35,6 +38,30 @@ pub(super) const SERVER_INSIDE: Case = Case {
         let stranger = scene.worker(&Job::Stat(other.join(SILENT_NAME)))?;
         scene[stranger].go()?;
         reader(scene, place, true, true)
+    },
+};
+
+/// The file's filesystem is frozen.
+pub(super) const ON_FROZEN: Case = Case {
+    name: "block-io-on-frozen",
+    about: "msync of a mapped loop device whose file lies on a filesystem frozen by FIFREEZE",
+    hierarchies: &Hierarchy::BOTH,
+    set_up: |scene, place| {
+        let cgroup = place.cgroup(scene)?;
+        let mount = scene.ext4()?;
+        let file = mount.join("image");
+        File::create(&file).and_then(|file| file.set_len(1 << 20)).tried("make", file.display())?;
+        let writer = scene.worker(&Job::Storage(storage::Job::LoopSync(file.clone())))?;
+        let device = loop_device(&file)?;
+        scene[writer].put_in(&cgroup)?;
+        scene.freeze_fs(&mount)?;
+        scene[writer].go()?;
+        // The wait for its page below has another name before 5.16.
+        scene[writer].wait_stuck(scene[writer].pid(), 'D', "file_write_and_wait_range", STUCK)?;
+        let blocker = Expected::main_of(scene, writer, "block-io")
+            .certainty("likely")
+            .waits_for([Holder::Device(device), Holder::Mount(mount)]);
+        Ok(Stage::stuck(cgroup, vec![blocker]))
     },
 };
 

@@ -356,7 +356,7 @@ pub fn by_cause() -> Vec<(&'static str, Vec<Case>)> {
         ("fuse-request", vec![fuse_threads::CASE, crowd::CASE]),
         ("fuse-request", fuse_flush_in_exit::ALL.into()),
         ("fuse-request", vec![vfork::CHILD_STUCK, stopped::DURING]),
-        ("block-io", vec![block_io::READ, block_io::DIRECT, block_io::SERVER_INSIDE]),
+        ("block-io", vec![block_io::READ, block_io::DIRECT, block_io::SERVER_INSIDE, block_io::ON_FROZEN]),
         ("block-io", block_io_dm::ALL.into()),
         ("nfs-request", nfs_request::ALL.into()),
         ("io-throttle", io_throttle::MAX.into()),

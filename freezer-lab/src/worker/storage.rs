@@ -1,13 +1,17 @@
 //! Jobs that wait for a block device.
 
 use std::alloc::{Layout, alloc_zeroed};
+use std::ffi::c_void;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
+use std::num::NonZeroUsize;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::ptr::NonNull;
 
 use nix::errno::Errno;
+use nix::sys::mman::{MapFlags, MsFlags, ProtFlags, mmap, msync};
 use serde::{Deserialize, Serialize};
 
 use super::job::{after_ready, sleep_for_ever};
@@ -63,6 +67,9 @@ pub enum Job {
         /// Past the page cache.
         direct: bool,
     },
+    /// Attaches a loop device to a file, and maps it; then stores into the mapping and has that written out with
+    /// msync(2). The device goes with the worker.
+    LoopSync(PathBuf),
 }
 
 impl Job {
@@ -109,6 +116,15 @@ impl Job {
                     sleep_for_ever()
                 })
             }
+            Self::LoopSync(file) => {
+                let (device, path) = attach(file)?;
+                let block = shared(&device, &path)?;
+                after_ready(|| {
+                    write_out(block, &path)?;
+                    drop(device);
+                    sleep_for_ever()
+                })
+            }
         }
     }
 }
@@ -132,6 +148,21 @@ fn block() -> Result<&'static mut [u8]> {
     }
     // SAFETY: just allocated with this size, zeroed, and never freed: the kernel may use it as long as the worker lives.
     Ok(unsafe { std::slice::from_raw_parts_mut(pointer, BLOCK) })
+}
+
+/// The first block, shared with the file.
+fn shared(file: &File, path: &Path) -> Result<NonNull<c_void>> {
+    let (rights, shared) = (ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED);
+    let size = NonZeroUsize::new(BLOCK).ok_or_else(|| Error::new("map", path.display(), "of no length"))?;
+    // SAFETY: the kernel chooses the place.
+    unsafe { mmap(None, size, rights, shared, file, 0) }.tried("map", path.display())
+}
+
+fn write_out(block: NonNull<c_void>, path: &Path) -> Result<()> {
+    // SAFETY: the mapping is that long, writable, and nobody else's.
+    unsafe { block.cast::<u8>().write_volatile(1) };
+    // SAFETY: it stays mapped until this process ends.
+    unsafe { msync(block, BLOCK, MsFlags::MS_SYNC) }.tried("sync", path.display())
 }
 
 /// A free loop device on a file, which detaches itself when its last user closes it (`LO_FLAGS_AUTOCLEAR`).

@@ -187,7 +187,7 @@ pub struct MappedFile {
 pub enum KnownBy {
     /// An open descriptor: the kernel's word (`fdinfo`'s mount id).
     Descriptor,
-    /// A path in the task's own memory: the task's word.
+    /// A path, or an address in a mapping, in the task's own memory: the task's word.
     PathArgument,
 }
 

@@ -48,6 +48,8 @@ pub(super) const PARTS: &[Part] = &[
             ("ext4_evict_inode", M::SuperblockWriter, "5.10, 6.1, 6.12, 6.18, 7.3"),
         ],
     ),
+    // drivers/block/loop.c: a write to the backing file, in the device's worker
+    part("loop", &[("lo_rw_aio", M::SuperblockWriter, "5.10, 6.1, 6.12, 6.18, 7.3")]),
     part(
         "xfs",
         &[

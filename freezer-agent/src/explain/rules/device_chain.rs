@@ -4,7 +4,7 @@ use super::super::case::Case;
 use super::super::facts::{BlockDevice, MountFacts};
 use super::super::functions::{self, Mechanism};
 use super::super::{Certainty, WaitsFor};
-use super::{files, fuse_request, nfs_request, on_device};
+use super::{files, fs_frozen, fuse_request, nfs_request, on_device};
 
 /// Devices on devices that are followed.
 const DEEPEST: usize = 8;
@@ -70,13 +70,14 @@ impl Chain {
                 self.certainty = Certainty::Likely;
                 return;
             }
-            self.backing(case, mount);
+            self.backing(case, device, mount);
             return;
         }
         let below: Vec<&BlockDevice> =
             device.below.iter().filter_map(|number| storage.device(*number)).collect();
         match below.as_slice() {
             [] => {}
+            [only] if idle(only) => self.note_traffic(only),
             [only] => {
                 self.words += &format!(", which stands on {}", wording(only));
                 self.add(case, only);
@@ -92,7 +93,7 @@ impl Chain {
     }
 
     /// The filesystem that a loop device's file lies in, by the file's path.
-    fn backing(&mut self, case: &Case<'_>, mount: &MountFacts) {
+    fn backing(&mut self, case: &Case<'_>, device: &BlockDevice, mount: &MountFacts) {
         self.words += &format!(", whose file lies on {} ({})", mount.path, mount.fstype);
         let served = if files::is_fuse(mount) {
             Some(fuse_request::of_mount(case, mount))
@@ -109,8 +110,15 @@ impl Chain {
         }
         self.certainty = self.certainty.min(Certainty::Likely);
         self.steps.push(files::step(mount));
-        if let [only] = on_device::of_mount(case, mount).0.as_slice() {
-            self.add(case, only);
+        if device.worker.as_ref().is_some_and(|worker| fs_frozen::waits_to_write(&worker.stack)) {
+            self.words += ", frozen by FIFREEZE";
+            self.release = Some(fs_frozen::release(mount));
+            return;
+        }
+        match on_device::of_mount(case, mount).0.as_slice() {
+            [only] if idle(only) => self.note_traffic(only),
+            [only] => self.add(case, only),
+            _ => {}
         }
     }
 
@@ -134,6 +142,11 @@ impl Chain {
         self.notes
             .push(format!("the device's worker {} ({}) sleeps in {at}{whose}", worker.comm, worker.tid));
     }
+}
+
+/// What is asked of a device that had nothing to do for a moment is not stuck there.
+fn idle(device: &BlockDevice) -> bool {
+    device.traffic.is_some_and(|traffic| traffic.in_flight == [0, 0])
 }
 
 fn waits_for_fuse(device: &BlockDevice) -> bool {

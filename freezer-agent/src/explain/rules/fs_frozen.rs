@@ -46,14 +46,14 @@ pub fn judge(case: &Case<'_>) -> Option<Finding> {
         Cause::FsFrozen,
         certainty.unwrap_or(Certainty::Likely),
         format!("waits to write to {} ({}), frozen by FIFREEZE", mount.path, mount.fstype),
-        format!("`fsfreeze -u {}`, once whoever froze it (a snapshot, a backup) is done", quoted(mount)),
+        release(mount),
     );
     finding.waits_for.push(files::step(mount));
     Some(finding)
 }
 
 /// A per-CPU rwsem's reader whose caller is a superblock's writer: `cgroup_threadgroup_rwsem` and others do not count.
-fn waits_to_write(stack: &[String]) -> bool {
+pub(super) fn waits_to_write(stack: &[String]) -> bool {
     if stack.first().is_some_and(|frame| functions::means(frame, Mechanism::SuperblockWait)) {
         return true;
     }
@@ -70,6 +70,10 @@ fn waits_to_write(stack: &[String]) -> bool {
 
 fn may_be_frozen(mount: &MountFacts) -> bool {
     mount.fs_frozen != Some(false)
+}
+
+pub(super) fn release(mount: &MountFacts) -> String {
+    format!("`fsfreeze -u {}`, once whoever froze it (a snapshot, a backup) is done", quoted(mount))
 }
 
 /// The mount point as a shell takes it.
