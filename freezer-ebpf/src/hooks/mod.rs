@@ -30,8 +30,8 @@ macro_rules! tracepoints {
 }
 
 mod cgroup;
-mod files;
 mod classic;
+mod files;
 mod freezer;
 mod process;
 mod sample;

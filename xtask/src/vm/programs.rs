@@ -38,9 +38,7 @@ pub fn build(machine: Machine, log: &Log) -> anyhow::Result<Vec<Program>> {
 
     let mut tests = cargo("test")?;
     let names = || TESTS.iter().map(|(name, _)| *name).chain(OTHERS);
-    tests
-        .args(["--no-run", "--message-format=json"])
-        .args(names().flat_map(|name| ["--test", name]));
+    tests.args(["--no-run", "--message-format=json"]).args(names().flat_map(|name| ["--test", name]));
     let output =
         tests.stdin(Stdio::null()).stderr(log.handle()?).output().context("could not start cargo")?;
     ensure!(output.status.success(), "the tests could not be built");
