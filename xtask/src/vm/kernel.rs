@@ -35,7 +35,8 @@ pub const SERIES: &[Series] = &[
     cloud("6.1", "bookworm", Machine::X86_64),
     cloud("6.12", "trixie", Machine::X86_64),
     cloud("7.x", "trixie-backports", Machine::X86_64),
-    cloud("6.12-arm64", "trixie", Machine::Aarch64),
+    // The other layout differs from x86-64's in nothing that depends on the architecture.
+    Series { layouts: &[Layout::Hybrid], ..cloud("6.12-arm64", "trixie", Machine::Aarch64) },
     // For what of suspend the cloud kernels lack (CONFIG_PM_SLEEP_DEBUG).
     Series {
         name: "6.12-full",

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
 
+use super::Layout;
 use super::machine::Machine;
 use crate::host;
 use crate::setup::core_source::Compiler;
@@ -16,12 +17,23 @@ const PROFILE: &str = "guest";
 /// Programs of the lab and the agent, as they are called in a guest.
 const PROGRAMS: &[&str] = &["freezer-agent", "freezer-lab", "freezer-demo", "freezer-bench"];
 
-/// Test files of the lab that run on each kernel, and which of their tests, where not all are about the kernel.
-pub const TESTS: &[(&str, &str)] = &[
-    ("kernel_selftests", ""),
-    ("kernel_suspend", ""),
-    ("kernel_without_bpf", ""),
-    ("kernel_requests", "who_asks"),
+/// A file of the lab's tests that is run on each kernel.
+pub struct TestFile {
+    /// Its name.
+    pub file: &'static str,
+    /// Part of the names of the tests that are about the kernel; empty: all are.
+    pub which: &'static str,
+    /// Where it is run: what tries both hierarchies by itself is not tried again where there is one.
+    pub layouts: &'static [Layout],
+}
+
+/// All of them.
+pub const TESTS: &[TestFile] = &[
+    TestFile { file: "kernel_selftests", which: "", layouts: &Layout::ALL },
+    TestFile { file: "kernel_suspend", which: "", layouts: &Layout::ALL },
+    TestFile { file: "guest_suspend", which: "", layouts: &Layout::ALL },
+    TestFile { file: "kernel_without_bpf", which: "", layouts: &[Layout::Hybrid] },
+    TestFile { file: "kernel_requests", which: "who_asks", layouts: &Layout::ALL },
 ];
 /// Those of other people's freezers ([`super::others`]).
 const OTHERS: [&str; 2] = ["kernel_runtimes", "guest_others"];
@@ -37,7 +49,7 @@ pub fn build(machine: Machine, log: &Log) -> anyhow::Result<Vec<Program>> {
     let mut programs: Vec<_> = PROGRAMS.iter().map(|&name| (name.to_owned(), folder.join(name))).collect();
 
     let mut tests = cargo("test")?;
-    let names = || TESTS.iter().map(|(name, _)| *name).chain(OTHERS);
+    let names = || TESTS.iter().map(|test| test.file).chain(OTHERS);
     tests.args(["--no-run", "--message-format=json"]).args(names().flat_map(|name| ["--test", name]));
     let output =
         tests.stdin(Stdio::null()).stderr(log.handle()?).output().context("could not start cargo")?;
