@@ -65,7 +65,7 @@ pub async fn freeze(
     }
     let mut document = freeze::begin(&request, &ended);
     let mut facts = if let Some(explained) = explained {
-        Some(tell_blockers(explained, &mut witness, &mut session, &mut document))
+        Some(tell_blockers(explained, &mut document))
     } else {
         tell_all_frozen(&mut witness, &mut session, &before, &mut document);
         None
@@ -73,9 +73,9 @@ pub async fn freeze(
     // Before the thaw, whose own events may be too many.
     document.observer = Some(witness.report());
     let shape = Shape::asked(args.json, args.dot);
-    let course = course(&session, &ended, looks, &samples, args.slow);
-    let mut ahead = None;
+    let (mut course, mut ahead) = (Course::default(), None);
     freeze::settle(request, &ended, args, &mut document, |document| {
+        course = course_of(&session, &ended, looks, &samples, args.slow);
         if !document.already_frozen {
             let frozen = ended == Ended::Frozen;
             let took = frozen.then(|| known_at.saturating_sub(session.requested_at()));
@@ -127,14 +127,7 @@ impl Ahead {
     }
 }
 
-fn tell_blockers(
-    explained: Explained,
-    witness: &mut Witness,
-    session: &mut Session,
-    document: &mut Document,
-) -> Facts {
-    witness.catch_up(session);
-    session.look(explained.facts.tasks.iter().map(|facts| &facts.task));
+fn tell_blockers(explained: Explained, document: &mut Document) -> Facts {
     document.tasks = explained.count().into();
     document.unknown = explained.unknown();
     document.blockers = explained.verdict.blockers;
@@ -201,7 +194,13 @@ fn side_effects(
 }
 
 /// The way, of which the slow tasks are told.
-fn course(session: &Session, ended: &Ended, looks: Vec<Look>, samples: &Samples, limit: Duration) -> Course {
+fn course_of(
+    session: &Session,
+    ended: &Ended,
+    looks: Vec<Look>,
+    samples: &Samples,
+    limit: Duration,
+) -> Course {
     Course {
         frozen: *ended == Ended::Frozen,
         elapsed_ns: 0,

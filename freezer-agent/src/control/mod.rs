@@ -11,6 +11,7 @@ mod borrowed;
 mod clock;
 mod count;
 mod error;
+mod hurry;
 mod impossible;
 mod interrupt;
 mod pace;

@@ -4,6 +4,7 @@ use std::panic::resume_unwind;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::hurry::Hurry;
 use super::{ControlError, monotonic_ns};
 use crate::cgroupfs::{Cgroup, v1, v2};
 use crate::model::{FreezerState, Hierarchy};
@@ -108,6 +109,7 @@ impl Request {
     /// The same on another thread while `work` is done on this one: to thaw thousands of tasks takes the kernel tens of
     /// milliseconds. Should `work` panic, the panic goes on once the request is taken back.
     pub fn restore_during<T>(mut self, work: impl FnOnce() -> T) -> (Result<bool, ControlError>, T) {
+        let _hurry = Hurry::begin();
         let (taken_back, done) = thread::scope(|scope| {
             let aside = thread::Builder::new().spawn_scoped(scope, || self.take_back());
             let done = work();

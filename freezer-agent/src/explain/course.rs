@@ -10,7 +10,7 @@ use super::{Look, SlowTask};
 use crate::model::TaskTimeline;
 
 /// What `--record` keeps of the way: of the slow tasks only.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Course {
     /// It ended frozen; the facts are of what that hurts.
     pub frozen: bool,

@@ -203,6 +203,11 @@ impl Session {
         }
     }
 
+    /// Every task seen, in no order.
+    pub fn tasks(&self) -> impl Iterator<Item = &TaskTimeline> {
+        self.tasks.values()
+    }
+
     /// Every task seen, slowest first.
     #[must_use]
     pub fn timelines(&self) -> Vec<TaskTimeline> {

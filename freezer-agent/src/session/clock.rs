@@ -25,7 +25,7 @@ pub fn clock(attached: &[Attached], session: &Session, own: bool) -> LatencyCloc
     let by_others = || program(&REQUESTS).or_else(|| asked.clone()).unwrap_or_default();
     let requested = if own { LatencyClock::WRITE.to_owned() } else { by_others() };
     let mut tasks: BTreeMap<FrozenClock, usize> = BTreeMap::new();
-    for clock in session.timelines().iter().filter(|task| !task.gone).filter_map(|task| task.clock) {
+    for clock in session.tasks().filter(|task| !task.gone).filter_map(|task| task.clock) {
         *tasks.entry(clock).or_default() += 1;
     }
     let name = |clock| match clock {

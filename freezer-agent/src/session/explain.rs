@@ -105,7 +105,7 @@ fn times(witness: &Witness, session: &mut Session, host: &[TaskSnapshot]) -> Vec
         }
         Arrival::Seen => None,
     };
-    session.timelines().iter().filter_map(known).collect()
+    session.tasks().filter_map(known).collect()
 }
 
 impl Explained {

@@ -319,7 +319,7 @@ fn froze(freeze: &SystemSession) -> Vec<Froze> {
             after_ns.map(|ns| Froze { tid: task.tid, after_ns: Some(ns) })
         }
     };
-    freeze.session().timelines().iter().filter_map(at).collect()
+    freeze.session().tasks().filter_map(at).collect()
 }
 
 /// Looks at a freeze of the whole system that goes on now. That can be done by the one who froze it alone, and by what
