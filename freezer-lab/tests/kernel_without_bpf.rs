@@ -2,17 +2,23 @@
 
 mod support;
 
+use std::time::Duration;
+
 use freezer_lab::cases::{self, Stage};
 use freezer_lab::judge::Aspect;
-use freezer_lab::{Hierarchy, State, mounts};
+use freezer_lab::{Hierarchy, State, mounts, wait};
 use serde_json::Value;
 use support::{stage, without_bpf};
 
 /// Whether the kernel shows everybody where a task sleeps: before 5.16 `wchan` is always 0 (fs/proc/base.c,
 /// `proc_pid_wchan`), and a stack is for `CAP_SYS_ADMIN` alone.
 fn is_shown(stage: &Stage) -> bool {
-    let wchan = std::fs::read_to_string(format!("/proc/{}/wchan", stage.blockers[0].tid));
-    wchan.expect("the stuck task is there") != "0"
+    // Who has just been woken sleeps nowhere for a moment.
+    let shown = || {
+        let wchan = std::fs::read_to_string(format!("/proc/{}/wchan", stage.blockers[0].tid));
+        wchan.expect("the stuck task is there") != "0"
+    };
+    wait::until(Duration::from_secs(1), shown)
 }
 
 /// What can be told of a cause: not to know why is right where nothing shows it. Who came late is seen in any case.
