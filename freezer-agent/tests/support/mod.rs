@@ -6,6 +6,7 @@ pub mod helper;
 
 use std::fs;
 use std::io;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use freezer_agent::cgroupfs::Mounts;
 use freezer_agent::model::Hierarchy;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigHandler, Signal, kill};
 use nix::unistd::Pid;
 
 pub use helper::Helper;
@@ -193,9 +194,21 @@ pub fn agent(args: &[&str]) -> Finished {
 
 /// Starts the agent and comes back when its request stands.
 pub fn agent_that_waits(cgroup: &TestCgroup, args: &[&str]) -> Child {
-    let child = agent_command(args).spawn().expect("the agent runs");
+    let mut command = agent_command(args);
+    // SAFETY: setting the default action is safe after a fork.
+    unsafe { command.pre_exec(heed_signals) };
+    let child = command.spawn().expect("the agent runs");
     until("the request", || cgroup.is_requested());
     child
+}
+
+/// Under nohup, or in the background of a script, those that tests send would be ignored, and the agent inherits that.
+fn heed_signals() -> io::Result<()> {
+    for sent in [Signal::SIGINT, Signal::SIGHUP] {
+        // SAFETY: the default action runs no code of ours.
+        unsafe { nix::sys::signal::signal(sent, SigHandler::SigDfl) }?;
+    }
+    Ok(())
 }
 
 pub fn signal(child: &Child, signal: Signal) {
